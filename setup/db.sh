@@ -1,0 +1,71 @@
+# shellcheck shell=bash
+# Odoo's configuration file, and prepared databases to clone from.
+# Source it after lib.sh and pg.sh.
+
+modules() { "$VENV/bin/python" "$ROOT/setup/modules.py" "$@"; }
+
+make_keyring() { with_lock keyring "$VENV/bin/python" "$ROOT/setup/keyring.py" "$KEYRING"; }
+
+# write_conf FILE DATABASE HTTP_PORT GEVENT_PORT WORKERS
+write_conf() {
+    (umask 077 && cat >"$1") <<CONF
+[options]
+addons_path = $ROOT/addons
+data_dir = $STATE/data
+$(pg_settings)
+db_name = $2
+dbfilter = ^$2\$
+list_db = False
+admin_passwd = $("$VENV/bin/python" -c 'import secrets; print(secrets.token_hex(16))')
+http_interface = 127.0.0.1
+http_port = $3
+gevent_port = $4
+workers = $5
+max_cron_threads = 1
+server_wide_modules = base,rpc,web,queue_job
+
+[queue_job]
+channels = root:2
+
+[health_connector]
+keyring = $KEYRING
+CONF
+}
+
+# prepare: everything a database of ours needs before it can be made.
+prepare() {
+    use_postgres
+    install -d -m 700 "$LOGS" "$STATE/data" "$STATE/conf"
+    mkdir -p "$FILESTORES"
+    make_keyring
+}
+
+# install_modules DATABASE MODULES LOG: creates the database when needed.
+install_modules() {
+    local conf
+    conf=$STATE/conf/$1.conf
+    write_conf "$conf" "$1" "$(free_port)" 0 0
+    "$ROOT/setup/odoo" -c "$conf" -d "$1" -i "$2" --with-demo --stop-after-init \
+        --no-http --max-cron-threads=0 --logfile="$3" >"$3.out" 2>&1 ||
+        die "could not install $2: see $3"
+    rm -f "$conf" "$3.out"
+}
+
+# template_of MODULES: the name of a database that holds these modules of Odoo
+# and the OCA with demo data, made once and then only cloned.
+template_of() {
+    local name release
+    release=$(cat "$VENV/stamp-addons")
+    name=health_tpl_$(printf '%s %s' "$release" "$1" | sha256sum | cut -c1-10)
+    with_lock "$name" make_template "$name" "$1"
+    echo "$name"
+}
+
+make_template() {
+    ! db_exists "$1" || return 0
+    say "preparing a database with $2 (once)"
+    db_drop "$1_new"
+    install_modules "$1_new" "$2" "$LOGS/$1.log"
+    [ ! -d "$FILESTORES/$1_new" ] || mv "$FILESTORES/$1_new" "$FILESTORES/$1"
+    psql -qd postgres -c "ALTER DATABASE ${1}_new RENAME TO $1"
+}
