@@ -1,8 +1,8 @@
 """What the manifests in addons/ say, for the scripts beside this file.
 
-    modules.py ours              the project's addons, comma-separated
-    modules.py foreign A,B…      what these addons need that is not ours
-    modules.py fingerprint       a short hash of the sources of all our addons
+modules.py ours              the project's addons, comma-separated
+modules.py foreign A,B…      what these addons need that is not ours
+modules.py fingerprint       a short hash of the sources of all our addons
 """
 
 import ast
