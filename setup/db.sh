@@ -51,21 +51,54 @@ install_modules() {
     rm -f "$conf" "$3.out"
 }
 
+db_comment() { # of database $1, empty when there is no such database
+    psql -qAt -d postgres -v name="$1" <<<"SELECT shobj_description(oid, 'pg_database')
+        FROM pg_database WHERE datname = :'name'"
+}
+
+db_set_comment() {
+    psql -qAt -d postgres -v text="$2" <<<"COMMENT ON DATABASE $1 IS :'text'"
+}
+
 # template_of MODULES: the name of a database that holds these modules of Odoo
 # and the OCA with demo data, made once and then only cloned.
 template_of() {
-    local name release
-    release=$(cat "$VENV/stamp-addons")
-    name=health_tpl_$(printf '%s %s' "$release" "$1" | sha256sum | cut -c1-10)
-    with_lock "$name" make_template "$name" "$1"
+    local name
+    name=health_tpl_$(short_hash "$STATE $(cat "$VENV/stamp-addons") $1")
+    with_lock "$name" make_template "$name" template0 "$1"
     echo "$name"
 }
 
+# template_of_ours: the same with every addon of the project, made anew when
+# their sources changed; the one before is dropped.
+template_of_ours() {
+    local base name ours
+    ours=$(modules ours)
+    base=$(template_of "$(modules foreign "$ours")")
+    name=health_all_$(short_hash "$base $(modules fingerprint)")
+    with_lock health_all make_template_of_ours "$name" "$base" "$ours"
+    echo "$name"
+}
+
+short_hash() { printf %s "$1" | sha256sum | cut -c1-10; }
+
+# make_template NAME FROM MODULES
 make_template() {
     ! db_exists "$1" || return 0
-    say "preparing a database with $2 (once)"
+    say "preparing a database with $3"
     db_drop "$1_new"
-    install_modules "$1_new" "$2" "$LOGS/$1.log"
+    [ "$2" = template0 ] || db_clone "$2" "$1_new"
+    install_modules "$1_new" "$3" "$LOGS/$1.log"
     [ ! -d "$FILESTORES/$1_new" ] || mv "$FILESTORES/$1_new" "$FILESTORES/$1"
     psql -qd postgres -c "ALTER DATABASE ${1}_new RENAME TO $1"
+}
+
+make_template_of_ours() {
+    local old
+    ! db_exists "$1" || return 0
+    for old in $(psql -qAt -d postgres \
+        -c "SELECT datname FROM pg_database WHERE datname LIKE 'health\_all\_%'"); do
+        db_drop "$old"
+    done
+    make_template "$@"
 }

@@ -25,7 +25,9 @@ LOGS=$STATE/log
 
 export HEALTH_CACHE=$CACHE HEALTH_STATE=$STATE HEALTH_KEYRING=$KEYRING
 
-say() { printf '[%4ds] %s\n' "$SECONDS" "$*" >&2; }
+# Progress, with the seconds since the first script of this run began.
+export HEALTH_T0=${HEALTH_T0:-$EPOCHSECONDS}
+say() { printf '[%4ds] %s\n' "$((EPOCHSECONDS - HEALTH_T0))" "$*" >&2; }
 
 # One line that says what to do, and a non-zero exit.
 die() {

@@ -38,11 +38,15 @@ def foreign(addons: list[str]) -> list[str]:
     return sorted(found)
 
 
+NO_DATABASE = {"__pycache__", "tests", "readme"}  # leave a database as it is
+
+
 def fingerprint() -> str:
     digest = hashlib.sha256()
     for path in sorted(ADDONS.rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts:
-            digest.update(str(path.relative_to(ADDONS)).encode())
+        name = path.relative_to(ADDONS)
+        if path.is_file() and not NO_DATABASE.intersection(name.parts):
+            digest.update(str(name).encode())
             digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
 

@@ -103,6 +103,7 @@ FILESTORES=$STATE/data/filestore
 # and so may be linked.
 db_clone() {
     createdb -T "$1" "$2"
+    rm -rf "${FILESTORES:?}/$2"
     [ ! -d "$FILESTORES/$1" ] || cp -al "$FILESTORES/$1" "$FILESTORES/$2"
 }
 

@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# make demo: a running system with every addon, demo data and real traffic.
+# HEALTH_HTTP_PORT, HEALTH_GEVENT_PORT and HEALTH_MLLP_PORT choose the ports,
+# HEALTH_DEMO_DB the database, ODOO an Odoo you have, PG* a database server you have.
+source "$(dirname "$0")/lib.sh"
+source "$ROOT/setup/pg.sh"
+source "$ROOT/setup/db.sh"
+source "$ROOT/setup/services.sh"
+
+DB=${HEALTH_DEMO_DB:-health_demo}
+STACK=$STATE/stack/demo
+export HEALTH_HTTP_PORT=${HEALTH_HTTP_PORT:-8069}
+export HEALTH_GEVENT_PORT=${HEALTH_GEVENT_PORT:-8072}
+export HEALTH_MLLP_PORT=${HEALTH_MLLP_PORT:-2575}
+
+running() { service_pid odoo >/dev/null; }
+
+# fresh_database TEMPLATE: made anew when the addons changed since it was made.
+# Its comment says who made it: one of somebody else is never dropped.
+fresh_database() {
+    local mark="made by make demo in $ROOT from" found
+    found=$(db_comment "$DB")
+    [ "$found" != "$mark $1" ] || return 0
+    if db_exists "$DB"; then
+        [[ $found == "$mark "* ]] || die "database $DB was not made by this" \
+            "checkout: drop it, or choose another name with HEALTH_DEMO_DB=…"
+        say "the addons changed: the demo database is made anew"
+        "$ROOT/setup/stack" demo down
+        db_drop "$DB"
+    fi
+    db_clone "$1" "$DB"
+    db_set_comment "$DB" "$mark $1"
+}
+
+send_traffic() {
+    local script=$ROOT/tests/e2e/demo_traffic.py
+    [ -f "$script" ] || return 0
+    say "sending traffic"
+    "$VENV/bin/python" "$script" || say "the traffic did not go through as expected"
+}
+
+closing() {
+    cat <<TEXT
+
+Odoo is ready:  $HEALTH_URL
+Log in as:      $HEALTH_ADMIN_LOGIN / $HEALTH_ADMIN_PASSWORD
+Look at:        Health > Messages: what arrived, and what became of it
+                Health > Exceptions: what waits for a person, and why
+                Health > Lab Orders: the orders the results belong to
+MLLP listener:  127.0.0.1:$HEALTH_MLLP_PORT
+Logs:           $HEALTH_LOG_DIR
+End it with:    make stop
+TEXT
+}
+
+"$ROOT/setup/env.sh"
+prepare
+template=$(template_of_ours)
+! running || say "already running"
+fresh_database "$template"
+before=$(service_pid odoo || true)
+if ! running; then say "starting Odoo and the MLLP listener"; fi
+"$ROOT/setup/stack" demo up "$DB"
+# shellcheck source=/dev/null
+source "$STACK/env"
+[ -n "$before" ] || send_traffic
+say "done"
+closing
