@@ -1,6 +1,6 @@
 {
     "name": "Health Base",
-    "summary": "Patients, practitioners, clinics and departments, without clinical data",
+    "summary": "Patients, practitioners, clinics, departments; no clinical data",
     "version": "19.0.1.0.0",
     "category": "Healthcare",
     "author": "Odoo Health Connector contributors",
