@@ -1,0 +1,79 @@
+"""Waking the drain, from any process, with SQL only.
+
+A running drain publishes a promise: "I go on looking for work of this backend
+until …". While the promise outlasts :data:`TRUST` nobody needs to wake anything,
+and a process may even skip asking for :data:`THROTTLE` seconds, because the drain
+looks once more after its promise has ended. Without a promise the dispatch cron
+is triggered; the cron also sweeps every minute what a lost wake-up left.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+from .accept import Cursor
+
+#: seconds a process may rely on its last answer without asking again
+THROTTLE = 0.4
+#: seconds a promise must still last to be relied on; more than THROTTLE
+TRUST = 0.6
+
+_UNPROMISED = """
+SELECT b FROM unnest(%s::int[]) AS b
+ WHERE NOT EXISTS (
+    SELECT 1 FROM health_backend_state s
+     WHERE s.backend_id = b
+       AND s.drain_until > (clock_timestamp() + %s * interval '1 second')
+                           AT TIME ZONE 'UTC')
+"""
+
+# at most one trigger waits: a burst of wake-ups is one run of the cron
+_TRIGGER = """
+INSERT INTO ir_cron_trigger (cron_id, call_at, create_date, write_date)
+SELECT d.res_id, t.at, t.at, t.at
+  FROM ir_model_data d, (SELECT now() AT TIME ZONE 'UTC' AS at) t
+ WHERE d.module = 'health_connector' AND d.name = 'cron_dispatch'
+   AND NOT EXISTS (
+    SELECT 1 FROM ir_cron_trigger w
+     WHERE w.cron_id = d.res_id AND w.call_at <= t.at)
+RETURNING id
+"""
+
+#: channel on which Odoo's cron workers listen, in the database ``postgres``
+CRON_CHANNEL = "cron_trigger"
+
+
+def wake(cr: Cursor, backend_ids: Iterable[int]) -> bool:
+    """Ask for a drain of these backends; call it after the accepting commit.
+
+    The caller commits, and if the answer is True notifies :data:`CRON_CHANNEL` with
+    the database's name on a connection to ``postgres`` (a missed notification costs
+    latency only: the cron worker looks every minute by itself).
+    """
+    cr.execute(_UNPROMISED, [sorted(set(backend_ids)), TRUST])
+    if not cr.fetchall():
+        return False
+    cr.execute(_TRIGGER)
+    return bool(cr.fetchall())
+
+
+class Throttle:
+    """Says whether a backend must be asked about again; one per process."""
+
+    def __init__(self, seconds: float = THROTTLE, clock=time.monotonic) -> None:
+        self._seconds = seconds
+        self._clock = clock
+        self._asked: dict[object, float] = {}
+
+    def due(self, keys: Iterable[object]) -> list:
+        """The keys not asked about within the last seconds; notes them as asked."""
+        now = self._clock()
+        asked = self._asked
+        due = [
+            key
+            for key in dict.fromkeys(keys)
+            if now - asked.get(key, -self._seconds) >= self._seconds
+        ]
+        asked.update((key, now) for key in due)
+        return due

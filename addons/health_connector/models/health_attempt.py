@@ -1,0 +1,68 @@
+"""One try at a message; append-only evidence."""
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+
+
+class HealthAttempt(models.Model):
+    """What was tried, when, for how long, and how it ended. Holds no content."""
+
+    _name = "health.attempt"
+    _description = "Attempt"
+    _order = "id desc"
+    _log_access = False
+    _rec_name = "outcome"
+
+    message_id = fields.Many2one(
+        "health.message", required=True, ondelete="cascade", readonly=True, index=True
+    )
+    company_id = fields.Many2one(related="message_id.company_id")
+    number = fields.Integer(readonly=True, aggregator=None)
+    step = fields.Char(
+        readonly=True, help="The step that ended it: open, decode, map, apply …"
+    )
+    started_at = fields.Datetime(readonly=True)
+    duration_ms = fields.Float(readonly=True, aggregator=None)
+    outcome = fields.Char(
+        required=True, readonly=True, help="done, ignored, or an error class."
+    )
+    code = fields.Char(readonly=True)
+    params = fields.Json(readonly=True)
+    trace = fields.Text(
+        readonly=True,
+        help="Places in the code, without values.",
+        groups="health_base.group_administrator",
+    )
+    job_uuid = fields.Char(readonly=True)
+
+    def write(self, vals):
+        raise UserError(self.env._("Attempts cannot be edited."))
+
+    def unlink(self):
+        raise UserError(self.env._("Attempts cannot be deleted."))
+
+    @api.model
+    def _append(self, rows):
+        """Insert attempts with one statement.
+
+        :param rows: dicts with message_id, number, step, started_at, duration_ms,
+            outcome, code, params (JSON text or None), trace
+        """
+        if not rows:
+            return
+        columns = (
+            "message_id",
+            "number",
+            "step",
+            "started_at",
+            "duration_ms",
+            "outcome",
+            "code",
+            "params",
+            "trace",
+        )
+        job_uuid = self.env.context.get("job_uuid")
+        self.env.cr.execute_values(
+            f"INSERT INTO health_attempt ({', '.join(columns)}, job_uuid) VALUES %s",
+            [(*(row.get(name) for name in columns), job_uuid) for row in rows],
+        )

@@ -1,0 +1,108 @@
+"""One external system instance."""
+
+from odoo import api, fields, models
+
+from odoo.addons.base.models.res_partner import _tz_get
+
+ENVIRONMENTS = [
+    ("dev", "Development"),
+    ("test", "Test"),
+    ("staging", "Staging"),
+    ("production", "Production"),
+]
+
+
+class HealthBackend(models.Model):
+    """An external system: who owns it, where it is, and whether traffic flows.
+
+    Runtime figures (the drain's promise, later breaker and limits) live in
+    ``health.backend.state``, so that this row is not written by traffic.
+    """
+
+    _name = "health.backend"
+    _description = "Backend"
+    _order = "name"
+
+    name = fields.Char(required=True)
+    code = fields.Char(
+        required=True, help="Short stable name, used in file names and metrics."
+    )
+    active = fields.Boolean(default=True)
+    company_id = fields.Many2one(
+        "res.company", required=True, default=lambda self: self.env.company
+    )
+    kind = fields.Selection(
+        [
+            ("laboratory", "Laboratory"),
+            ("payments", "Payments"),
+            ("bank", "Bank"),
+            ("messaging", "Messaging"),
+            ("scheduling", "Scheduling"),
+            ("claims", "Claims"),
+            ("supply", "Supplier"),
+            ("crm", "CRM"),
+            ("file", "File exchange"),
+            ("other", "Other"),
+        ],
+        required=True,
+        default="other",
+    )
+    environment = fields.Selection(ENVIRONMENTS, required=True, default="test")
+    residency = fields.Char(
+        help="Region in which this system keeps data, for example EU or US."
+    )
+    owner_id = fields.Many2one(
+        "res.users", string="Owner", default=lambda self: self.env.user
+    )
+    tz = fields.Selection(
+        selection=_tz_get,
+        string="Time zone",
+        required=True,
+        default="UTC",
+        help="Zone of the times this system sends without an offset.",
+    )
+    host = fields.Char(help="Name or address that messages are sent to.")
+    port = fields.Integer()
+    connect_timeout = fields.Float(default=5.0, help="Seconds.")
+    read_timeout = fields.Float(default=30.0, help="Seconds to wait for an answer.")
+    paused_in = fields.Boolean(
+        string="Inbound paused",
+        help="Messages are still accepted and stored, but not applied.",
+    )
+    paused_out = fields.Boolean(
+        string="Outbound paused", help="Messages are written, but not sent."
+    )
+    pause_reason = fields.Char()
+    interface_ids = fields.One2many("health.interface", "backend_id")
+    secret_ids = fields.One2many("health.secret", "backend_id")
+
+    _code_unique = models.Constraint(
+        "UNIQUE (company_id, code)", "Another backend of the company has this code."
+    )
+    _timeouts_positive = models.Constraint(
+        "CHECK (connect_timeout > 0 AND read_timeout > 0)",
+        "Timeouts must be longer than zero seconds.",
+    )
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        backends = super().create(vals_list)
+        backends._ensure_state()
+        return backends
+
+    def _ensure_state(self):
+        """Give every backend its runtime row; safe to repeat."""
+        for backend in self:
+            self.env.cr.execute(
+                """INSERT INTO health_backend_state (backend_id)
+                   VALUES (%s) ON CONFLICT (backend_id) DO NOTHING""",
+                [backend.id],
+            )
+
+    def action_open_messages(self):
+        """The messages of this backend."""
+        self.ensure_one()
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "health_connector.health_message_action"
+        )
+        return dict(action, domain=[("backend_id", "=", self.id)], context={})

@@ -1,0 +1,98 @@
+"""The JSON codec: any JSON body, sources written in JMESPath."""
+
+import json
+
+import jmespath
+
+from odoo import api, models
+
+from ..lib.convert import CONVERTERS
+from ..lib.errors import CONTRACT, HealthError
+
+
+class HealthCodec(models.AbstractModel):
+    """Base of all codecs: bytes to a plain tree and back, no business.
+
+    Codecs set ``_codec`` and delegate to pure functions in their addon's ``lib``.
+    """
+
+    _name = "health.codec"
+    _description = "Codec"
+
+    @api.model
+    def _peek(self, interface, raw, headers):
+        """Read just what accepting needs.
+
+        :param interface: mapping with at least ``order_key_source``,
+            ``dedupe_source``, ``charset`` and ``message_types``
+        :param raw: the body as it came
+        :param headers: mapping of lower-case header names (empty off HTTP)
+        :return: dict with any of message_type, external_ref, dedupe_key, order_key,
+            charset; missing ones are empty
+        :raises HealthError: the body cannot be what this interface takes
+        """
+        raise NotImplementedError
+
+    @api.model
+    def _decode(self, raw, charset):
+        """The plain tree of the bytes. Raises a typed error of class contract."""
+        raise NotImplementedError
+
+    @api.model
+    def _encode(self, tree):
+        """The bytes of a tree."""
+        raise NotImplementedError
+
+    @api.model
+    def _compile(self, expression):
+        """A function from a tree node to what ``expression`` finds in it."""
+        raise NotImplementedError
+
+    @api.model
+    def _converters(self):
+        """Named converters for map lines: the common ones and the format's own."""
+        return dict(CONVERTERS)
+
+
+class HealthCodecJson(models.AbstractModel):
+    _name = "health.codec.json"
+    _inherit = "health.codec"
+    _description = "JSON"
+    _codec = "json"
+
+    @api.model
+    def _peek(self, interface, raw, headers):
+        reference = headers.get("idempotency-key", "")
+        tree = self._decode(raw, interface["charset"])
+        return {
+            "external_ref": reference,
+            "dedupe_key": self._key(tree, interface["dedupe_source"]) or reference,
+            "order_key": self._key(tree, interface["order_key_source"]),
+            "charset": "utf-8",
+        }
+
+    @api.model
+    def _key(self, tree, source):
+        """A key as text; empty when there is no source or it finds nothing."""
+        found = self._compile(source)(tree) if source else None
+        if found is None or found == "":
+            return ""
+        if isinstance(found, str):
+            return found
+        return json.dumps(found, sort_keys=True)
+
+    @api.model
+    def _decode(self, raw, charset):
+        try:
+            return json.loads(raw.decode(charset or "utf-8-sig"))
+        except (ValueError, LookupError, RecursionError):
+            # the cause quotes the body: it is left out
+            raise HealthError("json.syntax", CONTRACT, {"bytes": len(raw)}) from None
+
+    @api.model
+    def _encode(self, tree):
+        return json.dumps(tree, ensure_ascii=False, sort_keys=True).encode()
+
+    @api.model
+    def _compile(self, expression):
+        return jmespath.compile(expression).search

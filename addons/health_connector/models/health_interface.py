@@ -1,0 +1,217 @@
+"""One flow on a backend: a governed contract between a partner and the business."""
+
+from odoo import api, fields, models
+from odoo.exceptions import ValidationError
+
+from ..lib.mapping import Context, Result, resolve
+from ..lib.retry import RetryPolicy
+from .health_mapping import DATA_CLASSES
+
+STATES = [
+    ("draft", "Draft"),
+    ("review", "In review"),
+    ("approved", "Approved"),
+    ("live", "Live"),
+    ("suspended", "Suspended"),
+    ("retired", "Retired"),
+]
+
+
+class HealthInterface(models.Model):
+    """A flow: how it arrives, what it means, who answers for it.
+
+    Only a ``live`` interface accepts messages. Messages of an interface that stops
+    being live stay stored and wait.
+    """
+
+    _name = "health.interface"
+    _description = "Interface"
+    _order = "code"
+
+    code = fields.Char(
+        required=True, help="Stable name in addresses: POST /health/in/<code>."
+    )
+    name = fields.Char(required=True)
+    active = fields.Boolean(default=True)
+    backend_id = fields.Many2one("health.backend", required=True, ondelete="restrict")
+    company_id = fields.Many2one(related="backend_id.company_id", store=True)
+    direction = fields.Selection(
+        [("in", "Inbound"), ("out", "Outbound")], required=True, default="in"
+    )
+    state = fields.Selection(STATES, required=True, default="draft", copy=False)
+    transport = fields.Selection(
+        selection=lambda self: self._transport_names(), required=True, default="http"
+    )
+    codec = fields.Selection(
+        selection=lambda self: self.env["health.plugin"]._names("codec"), required=True
+    )
+    mapping_id = fields.Many2one("health.mapping", ondelete="restrict")
+    contract_id = fields.Many2one("health.contract", ondelete="restrict")
+    handler = fields.Selection(
+        selection=lambda self: self.env["health.plugin"]._names("handler")
+    )
+    # -- at the door
+    message_types = fields.Char(
+        help="Accepted message types, comma separated, for example ORU^R01,ORU^R30. "
+        "Empty: all."
+    )
+    max_size = fields.Integer(
+        default=1 << 20, required=True, help="Largest accepted message, in bytes."
+    )
+    charset = fields.Char(
+        help="Overrides what the partner declares. Empty: as declared, else UTF-8."
+    )
+    order_key_source = fields.Char(
+        help="Where the key stands whose messages must stay in order, in the codec's "
+        "notation, alternatives separated by |, for example ORC-2-1|OBR-2-1."
+    )
+    dedupe_source = fields.Char(
+        help="Where the partner's unique key of a message stands. Empty: the codec's "
+        "own rule (HL7 v2: sender and control id; HTTP: Idempotency-Key), else the "
+        "bytes themselves."
+    )
+    # -- governance
+    owner_id = fields.Many2one(
+        "res.users", string="Owner", default=lambda self: self.env.user
+    )
+    purpose = fields.Char(
+        string="Purpose of use", help="Why this data may flow, for the inventory."
+    )
+    criticality = fields.Selection(
+        [("low", "Low"), ("normal", "Normal"), ("high", "High")],
+        required=True,
+        default="normal",
+    )
+    priority = fields.Integer(
+        default=5, required=True, help="Lower numbers are applied first."
+    )
+    allowed_latency = fields.Integer(
+        string="Target (minutes)", default=15, help="Accept to done."
+    )
+    mode = fields.Selection(
+        [("real_time", "Real time"), ("batch", "Batch")],
+        required=True,
+        default="real_time",
+    )
+    retention_days = fields.Integer(
+        default=90, help="Days for which payloads are kept."
+    )
+    data_classes = fields.Char(
+        string="Allowed data classes",
+        help="Comma separated field policy: map lines of other classes are left out "
+        "before anything is stored. Empty: administrative and identifier only.",
+    )
+    # -- retry policy
+    max_tries = fields.Integer(default=8, required=True)
+    retry_base = fields.Float(default=5.0, required=True, help="Seconds.")
+    retry_cap = fields.Float(default=900.0, required=True, help="Seconds.")
+
+    _code_unique = models.Constraint(
+        "UNIQUE (code)", "Another interface has this code."
+    )
+    _max_size_positive = models.Constraint(
+        "CHECK (max_size > 0)", "The largest accepted message must be above 0 bytes."
+    )
+
+    @api.model
+    def _transport_names(self):
+        """HTTP is the server itself; addons add their own."""
+        return [("http", "HTTP"), *self.env["health.plugin"]._names("transport")]
+
+    @api.constrains("code")
+    def _check_code(self):
+        for interface in self:
+            if not interface.code.replace("-", "").replace("_", "").isalnum():
+                raise ValidationError(
+                    self.env._("Use letters, digits, - and _ in an interface code.")
+                )
+
+    @api.constrains("state", "handler", "direction", "mapping_id", "codec")
+    def _check_complete(self):
+        for interface in self:
+            if interface.mapping_id and interface.mapping_id.codec != interface.codec:
+                raise ValidationError(
+                    self.env._(
+                        "The mapping is written for codec %(wanted)s, but interface "
+                        "%(code)s uses %(used)s. Choose a mapping of the same codec.",
+                        wanted=interface.mapping_id.codec,
+                        code=interface.code,
+                        used=interface.codec,
+                    )
+                )
+            if interface.state == "live" and not interface.handler:
+                raise ValidationError(
+                    self.env._(
+                        "Choose a handler before interface %s goes live.",
+                        interface.code,
+                    )
+                )
+
+    @api.constrains("order_key_source", "dedupe_source", "codec")
+    def _check_sources(self):
+        for interface in self:
+            codec = self.env["health.plugin"]._get("codec", interface.codec)
+            for source in (interface.order_key_source, interface.dedupe_source):
+                try:
+                    if source:
+                        codec._compile(source)
+                except Exception as exc:
+                    raise ValidationError(
+                        self.env._(
+                            "%(written)s is not an expression of codec %(codec)s.",
+                            written=source,
+                            codec=interface.codec,
+                        )
+                    ) from exc
+
+    @api.constrains("data_classes")
+    def _check_data_classes(self):
+        known = {name for name, _label in DATA_CLASSES}
+        for interface in self:
+            strange = interface._allowed_classes() - known
+            if strange:
+                raise ValidationError(
+                    self.env._(
+                        "Unknown data classes: %(strange)s. Known: %(known)s.",
+                        strange=", ".join(sorted(strange)),
+                        known=", ".join(sorted(known)),
+                    )
+                )
+
+    def _allowed_classes(self):
+        """The field policy as a set of data classes."""
+        text = self.data_classes or "administrative,identifier"
+        return frozenset(part.strip() for part in text.split(",") if part.strip())
+
+    def _retry_policy(self):
+        """The pure form of the retry policy."""
+        return RetryPolicy(self.max_tries, self.retry_base, self.retry_cap)
+
+    def _canonical(self, tree):
+        """Map a tree by this interface's mapping and field policy.
+
+        :return: ``lib.mapping.Result``; its lookups are still to be resolved
+        """
+        if not self.mapping_id:
+            return Result(dict(tree))
+        program = self.mapping_id._program(self._allowed_classes())
+        return program.run(tree, Context(timezone=self.backend_id.tz))
+
+    def _translated(self, tree):
+        """Map, translate codes and check the contract of one tree: what a preview
+        shows and a test asserts. The drain does the same for whole batches."""
+        result = self._canonical(tree)
+        wanted = [(each.code_map, each.value) for each in result.lookups]
+        table = self.env["health.code.map"]._translate(self.company_id, wanted)
+        resolve(result.lookups, table)
+        if self.contract_id:
+            self.contract_id._compiled().validate(result.document)
+        return result.document
+
+    def action_open_messages(self):
+        """The messages of this interface."""
+        self.ensure_one()
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "health_connector.health_message_action"
+        )
+        return dict(action, domain=[("interface_id", "=", self.id)], context={})

@@ -1,0 +1,238 @@
+"""The envelope of an exchanged unit, and the one way its state moves."""
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.tools import SQL
+
+from ..lib import states
+from ..lib.errors import BUG, HealthError
+
+_OPEN = "('" + "', '".join(states.OPEN) + "')"
+_CLAIMABLE = "('" + "', '".join(states.CLAIMABLE) + "')"
+
+STATE_LABELS = [
+    ("pending", "Pending"),
+    ("processing", "Processing"),
+    ("waiting", "Waiting"),
+    ("done", "Done"),
+    ("ignored", "Ignored"),
+    ("parked", "Parked"),
+    ("unknown", "In doubt"),
+    ("cancelled", "Cancelled"),
+    ("reverted", "Reverted"),
+]
+
+
+class HealthMessage(models.Model):
+    """One exchanged unit. Rows are written by ``lib/accept.py``; the envelope is
+    immutable, state moves only through :meth:`_transition`.
+
+    A hot table: no chatter, no stored related or computed field, and exactly the
+    indexes below, each named after the query it serves.
+    """
+
+    _name = "health.message"
+    _description = "Message"
+    _order = "id desc"
+    _log_access = False
+    _rec_name = "id"
+
+    uid = fields.Char(string="Reference", size=32, required=True, readonly=True)
+    company_id = fields.Many2one("res.company", required=True, readonly=True)
+    backend_id = fields.Many2one(
+        "health.backend", required=True, readonly=True, ondelete="restrict"
+    )
+    interface_id = fields.Many2one(
+        "health.interface", required=True, readonly=True, ondelete="restrict"
+    )
+    direction = fields.Selection(
+        [("in", "Inbound"), ("out", "Outbound")], required=True, readonly=True
+    )
+    message_type = fields.Char(string="Type", readonly=True)
+    external_ref = fields.Char(
+        string="Partner reference",
+        readonly=True,
+        help="Control id or idempotency key given by the partner.",
+    )
+    dedupe_key = fields.Char(readonly=True, groups="base.group_no_one")
+    order_key = fields.Char(readonly=True, groups="base.group_no_one")
+    content_hash = fields.Char(readonly=True, groups="base.group_no_one")
+    size = fields.Integer(string="Bytes", readonly=True, aggregator=None)
+    priority = fields.Integer(readonly=True, aggregator=None)
+    conflict_id = fields.Many2one(
+        "health.message",
+        readonly=True,
+        help="The message that used the same key before, with other content.",
+    )
+    accepted_at = fields.Datetime(required=True, readonly=True)
+
+    state = fields.Selection(STATE_LABELS, required=True, readonly=True)
+    state_at = fields.Datetime(string="In this state since", readonly=True)
+    tries = fields.Integer(readonly=True, aggregator=None)
+    next_try_at = fields.Datetime(string="Next try", readonly=True)
+    lease_owner = fields.Char(readonly=True)
+    lease_until = fields.Datetime(readonly=True)
+    error_class = fields.Char(readonly=True)
+    error_code = fields.Char(string="Cause", readonly=True)
+    reason = fields.Char(readonly=True, help="Why it was ignored or cancelled.")
+    exception_id = fields.Many2one("health.exception", readonly=True)
+    res_model = fields.Char(readonly=True)
+    res_id = fields.Many2oneReference(
+        string="Record", model_field="res_model", readonly=True, aggregator=None
+    )
+
+    attempt_ids = fields.One2many("health.attempt", "message_id", readonly=True)
+    payload_ids = fields.One2many("health.payload", "message_id", readonly=True)
+    behind = fields.Integer(
+        string="Waiting behind it",
+        compute="_compute_behind",
+        help="Later messages of the same order key that wait for this one.",
+    )
+
+    # accept: decides new or duplicate without a race
+    _dedupe = models.UniqueIndex("(interface_id, dedupe_key)")
+    # drain: what may be claimed, most urgent first
+    _claim_idx = models.Index(
+        f"(backend_id, priority, id) WHERE state IN {_CLAIMABLE}"
+    )
+    # drain: is an earlier message of the order key still open?
+    _order_key_idx = models.Index(
+        f"(backend_id, order_key, id) WHERE order_key IS NOT NULL AND state IN {_OPEN}"
+    )
+    # dispatch: leases that ended
+    _lease_idx = models.Index("(lease_until) WHERE state = 'processing'")
+    # exception lists: the messages an exception holds
+    _exception_idx = models.Index("(exception_id) WHERE exception_id IS NOT NULL")
+    # lists: newest of an interface
+    _interface_idx = models.Index("(interface_id, id DESC)")
+
+    @api.depends("uid", "message_type")
+    def _compute_display_name(self):
+        for message in self:
+            kind = message.message_type or message.interface_id.code or ""
+            message.display_name = f"#{message.id} {kind}".strip()
+
+    @api.depends("state")
+    def _compute_behind(self):
+        """How many wait behind each message, one query for all."""
+        counts = {}
+        if self.ids:
+            self.env.cr.execute(
+                f"""SELECT m.id, count(l.id)
+                      FROM health_message m
+                      JOIN health_message l
+                        ON l.backend_id = m.backend_id AND l.order_key = m.order_key
+                       AND l.id > m.id AND l.state IN {_OPEN}
+                     WHERE m.id IN %s AND m.state IN {_OPEN}
+                       AND m.order_key IS NOT NULL
+                  GROUP BY m.id""",
+                [tuple(self.ids)],
+            )
+            counts = dict(self.env.cr.fetchall())
+        for message in self:
+            message.behind = counts.get(message.id, 0)
+
+    def write(self, vals):
+        """Envelopes do not change, states move by :meth:`_transition`."""
+        raise UserError(self.env._("Messages cannot be edited."))
+
+    def unlink(self):
+        """Messages leave by retention only."""
+        raise UserError(self.env._("Messages cannot be deleted."))
+
+    # -- the funnel -------------------------------------------------------------
+
+    @api.model
+    def _transition(self, target, rows):
+        """Move messages to ``target``; the only place that changes a state.
+
+        The rows are locked by the update itself and moved only from legal origins.
+
+        :param target: a state of ``lib/states.py``
+        :param rows: {message id: {column: value}}, the same columns for all rows
+        :raises HealthError: ``message.illegal_move`` when any row may not move; then
+            none has moved if the caller rolls back
+        """
+        if not rows:
+            return
+        columns = list(next(iter(rows.values())))
+        self.env.cr.execute(
+            SQL(
+                """UPDATE health_message m
+                      SET state = %s, state_at = now() AT TIME ZONE 'UTC'%s
+                     FROM unnest(%s) AS v (%s)
+                    WHERE m.id = v.id AND m.state IN %s
+                RETURNING m.id""",
+                target,
+                SQL().join(
+                    SQL(", %s = v.%s", SQL.identifier(name), SQL.identifier(name))
+                    for name in columns
+                ),
+                SQL(", ").join(self._column_arrays(columns, rows)),
+                SQL(", ").join(map(SQL.identifier, ["id", *columns])),
+                states.origins(target),
+            )
+        )
+        moved = {row[0] for row in self.env.cr.fetchall()}
+        if len(moved) != len(rows):
+            raise HealthError(
+                "message.illegal_move",
+                BUG,
+                {"target": target, "messages": sorted(set(rows) - moved)[:20]},
+            )
+        self.browse(moved).invalidate_recordset()
+
+    def _column_arrays(self, columns, rows):
+        """The rows as typed arrays, one per column, the id first."""
+        yield SQL("%s::int[]", list(rows))
+        for name in columns:
+            kind = SQL(self._fields[name].column_type[1] + "[]")
+            values = [row[name] for row in rows.values()]
+            yield SQL("%s::%s", values, kind)
+
+    # -- what people may do -----------------------------------------------------
+
+    def action_process_again(self):
+        """Put parked messages back in line; a person has fixed the cause."""
+        self._check_operator()
+        parked = self.filtered(lambda message: message.state == "parked")
+        if not parked:
+            raise UserError(self.env._("Only parked messages can be processed again."))
+        self._transition(
+            states.PENDING,
+            {message.id: {"next_try_at": fields.Datetime.now(), "tries": 0}
+             for message in parked},
+        )
+        self.env["health.drain"]._wake_after_commit(parked.backend_id.ids)
+
+    def _cancel(self, reason):
+        """Close messages that nobody will apply.
+
+        :param reason: the person's words; shown on the message
+        """
+        self._check_operator()
+        if not (reason or "").strip():
+            raise UserError(self.env._("Say why the message is cancelled."))
+        self._transition(
+            states.CANCELLED, {message.id: {"reason": reason} for message in self}
+        )
+        self.exception_id._close_when_clear()
+
+    def _check_operator(self):
+        self.check_access("read")
+        if not self.env.user.has_group("health_base.group_operator"):
+            raise UserError(
+                self.env._("Only operators of the integrations may do this.")
+            )
+
+    def action_open_record(self):
+        """The business record this message changed."""
+        self.ensure_one()
+        if not self.res_model or not self.res_id:
+            raise UserError(self.env._("This message has not changed any record."))
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": self.res_model,
+            "res_id": self.res_id,
+            "views": [(False, "form")],
+        }

@@ -1,0 +1,7 @@
+from . import (
+    test_configuration,
+    test_drain,
+    test_inbound,
+    test_meta,
+    test_transition,
+)
