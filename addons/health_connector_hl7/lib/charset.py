@@ -7,6 +7,7 @@ ASCII declaration is read as UTF-8 (a Latin-1 text almost never passes as UTF-8)
 """
 
 import re
+from functools import lru_cache
 
 from .errors import Er7Error
 
@@ -57,6 +58,7 @@ def python_codec(hl7_name: str) -> str:
     return codec
 
 
+@lru_cache(maxsize=64)
 def declared_codec(charsets: str) -> str:
     """Codec of a whole MSH-18. A second repetition names the set that escape
     sequences of ISO 2022 switch to; that one decides for Japanese texts.

@@ -23,6 +23,7 @@ NULL_TEXT = '""'
 
 _FIRST_LINE = re.compile(rb"[^\r\n]*")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f]")
+_DELIMITER = re.compile(r"[!-/:-@\[-~]")
 _SOURCE = re.compile(
     r"(?P<segment>[A-Z][A-Z0-9]{2})(?:\((?P<nth>[1-9]\d{0,2})\))?-(?P<field>[1-9]\d{0,2})"
     r"(?:\((?P<repetition>[1-9]\d{0,2})\))?"
@@ -45,7 +46,7 @@ class Delimiters(NamedTuple):
 class Header:
     """MSH as it stands on the wire: escapes and components are not taken apart,
     except MSH-9. ``charset`` is the first repetition of MSH-18 and ``charsets``
-    the whole field."""
+    the whole field, its repetitions separated by ``~``."""
 
     field_sep: str
     encoding_chars: str
@@ -86,23 +87,23 @@ def peek(raw: bytes) -> Header:
     :raises Er7Error: ``er7.empty``, ``er7.no_msh``, ``er7.charset`` (UTF-16),
         ``er7.encoding_characters`` or ``er7.control_character``; all mean AR
     """
-    line = first_line(raw)
-    field_sep = line[3:4]
-    encoding_chars = line[4:].partition(field_sep)[0] if field_sep else ""
-    delimiters = read_delimiters(field_sep, encoding_chars)
+    return read_header(first_line(raw))
+
+
+def read_header(line: str) -> Header:
+    """Like :func:`peek`, from the text of an MSH segment."""
+    delimiters = line_delimiters(line)
+    field_sep = delimiters.field
     if _CONTROL.search(line):
-        raise Er7Error(
-            "er7.control_character", hl7_code="102", ack="AR", segment="MSH"
-        )
+        raise Er7Error("er7.control_character", hl7_code="102", ack="AR", segment="MSH")
     fields = line.split(field_sep)
     fields += [""] * (18 - len(fields))
     code, trigger, structure = _message_type(fields[8], delimiters)
-    charsets = fields[17].strip()
-    charset = charsets.split(delimiters.repetition or "~")[0]
+    charsets = line_charsets(line, delimiters)
     return Header(
-        field_sep, encoding_chars, *fields[2:7],
+        field_sep, fields[1], *fields[2:7],
         code, trigger, structure, *fields[9:13],
-        *fields[14:16], charset, charsets,
+        *fields[14:16], charsets.split("~")[0], charsets,
     )  # fmt: skip
 
 
@@ -154,12 +155,34 @@ def message_start(raw: bytes) -> int:
     return start
 
 
+def line_delimiters(line: str) -> Delimiters:
+    """Delimiters of an MSH line.
+
+    :raises Er7Error: ``er7.encoding_characters``
+    """
+    field_sep = line[3:4]
+    encoding_chars = line[4:].partition(field_sep)[0] if field_sep else ""
+    return read_delimiters(field_sep, encoding_chars)
+
+
+def line_charsets(line: str, delimiters: Delimiters) -> str:
+    """MSH-18 of an MSH line, its repetitions separated by ``~`` whatever the message
+    uses."""
+    fields = line.split(delimiters.field, 18)
+    charsets = fields[17].strip() if len(fields) > 17 else ""
+    return charsets.replace(delimiters.repetition or "~", "~")
+
+
 @lru_cache(maxsize=256)
 def read_delimiters(field_sep: str, encoding_chars: str) -> Delimiters:
     """Delimiters from MSH-1 and MSH-2 (1 to 5 characters; 5th: truncation, v2.7).
 
     Two slips of real senders are read as they are meant: ``^~&`` (escape character
     left out) and an escape character doubled by a template (``^~`` ``\\\\`` ``&``).
+
+    Capitals and digits are refused (they spell the escape sequences), and so is any
+    letter as field or component separator or escape character: where MSH-2 is
+    missing, a name would become delimiters.
 
     :raises Er7Error: ``er7.encoding_characters`` (AR) when they are unusable
     """
@@ -169,11 +192,10 @@ def read_delimiters(field_sep: str, encoding_chars: str) -> Delimiters:
     elif len(chars) == 5 and chars[2] == chars[3]:
         chars = chars[:3] + chars[4:]
     used = [field_sep, *chars.replace("\0", "")]
-    printable = all("!" <= char <= "~" for char in used)
     if (
-        len(used) not in range(2, 7)
-        or not printable
-        or field_sep.isalnum()
+        not 2 <= len(used) <= 6
+        or not all(_DELIMITER.fullmatch(char) for char in used)
+        or any(char.isalpha() for char in (*used[:2], chars[2:3]))
         or len(set(used)) != len(used)
     ):
         raise Er7Error(

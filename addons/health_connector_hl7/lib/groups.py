@@ -1,0 +1,133 @@
+"""Put the segments of a message into the groups of its structure.
+
+Nothing is validated and nothing is dropped: a missing segment is skipped, one out of
+order goes where it may stand, an unknown one (Z segments) and every NTE belong to
+what precedes them.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+
+from .msh import Header
+from .segment import Segment
+from .structures import GroupDefinition, Item, definition, structure_name
+
+
+class Group:
+    """A group of segments and groups, in the order of the structure."""
+
+    __slots__ = ("_by_name", "_position", "children", "definition", "name")
+
+    def __init__(self, name: str, group_definition: GroupDefinition | None = None):
+        self.name = name
+        self.definition = group_definition
+        self.children: list[Segment | Group] = []
+        self._by_name: dict[str, list[Segment]] | None = None
+        self._position = -1
+
+    def __iter__(self) -> Iterator[Segment]:
+        """Every segment of the group, those of inner groups included."""
+        for child in self.children:
+            if isinstance(child, Group):
+                yield from child
+            else:
+                yield child
+
+    def all(self, name: str) -> list[Segment]:
+        """The segments of this name, those of inner groups included."""
+        if self._by_name is None:
+            self._by_name = defaultdict(list)
+            for segment in self:
+                self._by_name[segment.name].append(segment)
+        return self._by_name.get(name, [])
+
+    def own(self, name: str) -> list[Segment]:
+        """The segments of this name that belong to this very group."""
+        return [
+            child
+            for child in self.children
+            if isinstance(child, Segment) and child.name == name
+        ]
+
+    def groups(self, name: str) -> list["Group"]:
+        """The groups of this name at any depth, in order."""
+        found = []
+        for child in self.children:
+            if isinstance(child, Group):
+                found += [child] if child.name == name else child.groups(name)
+        return found
+
+    def __repr__(self) -> str:
+        return f"<Group {self.name} of {len(self.children)}>"
+
+
+def group_segments(header: Header, segments: Iterable[Segment]) -> Group:
+    """The groups of a message; one flat group when its structure is not known."""
+    name = structure_name(header.structure, header.message_type)
+    root = Group(name, definition(name) if name else None)
+    stack = [root]
+    for segment in segments:
+        if root.definition and segment.name != "NTE":
+            stack = _find_place(stack, segment.name)
+        stack[-1].children.append(segment)
+    return root
+
+
+def _find_place(stack: list[Group], name: str) -> list[Group]:
+    """The open groups after a segment of this name, outermost first."""
+    for depth in range(len(stack), 0, -1):
+        number = _next_item(stack[depth - 1], name)
+        if number is not None:
+            return _enter(stack[:depth], number, name)
+    for depth in range(len(stack), 0, -1):
+        number = _any_item(stack[depth - 1], name)
+        if number is not None:
+            return _enter(stack[:depth], number, name)
+    return stack
+
+
+def _next_item(group: Group, name: str) -> int | None:
+    """The next place in order that takes the segment, or begins a group with it."""
+    for number, item in enumerate(group.definition.items):
+        is_free = item.repeats or number > group._position
+        if number >= group._position and is_free and name in item.starters:
+            return number
+    return None
+
+
+def _any_item(group: Group, name: str) -> int | None:
+    """Any place that takes the segment: it came out of order, or the segment that
+    should begin its group is missing."""
+    for number, item in enumerate(group.definition.items):
+        if name in item.known:
+            return number
+    return None
+
+
+def _enter(stack: list[Group], number: int, name: str) -> list[Group]:
+    """Move to an item; open the groups on the way to the segment."""
+    group = stack[-1]
+    item = group.definition.items[number]
+    group._position = max(group._position, number)
+    if item.group is None:
+        return stack
+    inner = _reopened(group, item, name)
+    if inner is None:
+        inner = Group(item.group.name, item.group)
+        group.children.append(inner)
+    number = _next_item(inner, name)
+    if number is None:
+        number = _any_item(inner, name)
+    return _enter([*stack, inner], number, name)
+
+
+def _reopened(group: Group, item: Item, name: str) -> Group | None:
+    """The last group of this item, when the segment cannot begin another one."""
+    if item.repeats and name in item.group.starters:
+        return None
+    existing = [
+        child
+        for child in group.children
+        if isinstance(child, Group) and child.definition is item.group
+    ]
+    return existing[-1] if existing else None
