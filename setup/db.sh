@@ -40,6 +40,9 @@ prepare() {
     make_keyring
 }
 
+# Odoo only logs it when a constraint or an index cannot be added.
+SCHEMA_ERROR='^[^ ]+ [^ ]+ [0-9]+ ERROR [^ ]+ odoo\.schema'
+
 # install_modules DATABASE MODULES LOG: creates the database when needed.
 install_modules() {
     local conf
@@ -48,6 +51,7 @@ install_modules() {
     "$ROOT/setup/odoo" -c "$conf" -d "$1" -i "$2" --with-demo --stop-after-init \
         --no-http --max-cron-threads=0 --logfile="$3" >"$3.out" 2>&1 ||
         die "could not install $2: see $3"
+    ! grep -E "$SCHEMA_ERROR" "$3" || die "a constraint could not be added: see $3"
     rm -f "$conf" "$3.out"
 }
 

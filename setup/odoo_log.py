@@ -1,12 +1,14 @@
-"""Judge the log of an Odoo test run: odoo_log.py LOG EXIT_STATUS.
+"""Judge the log of an Odoo test run: odoo_log.py LOG EXIT_STATUS [COUNTS].
 
 Prints what went wrong and one line with the verdict. Odoo itself ends with 0 when
 a browser test was skipped or a constraint could not be added: here both fail.
+COUNTS is a file that gets three numbers: passed, failed, skipped.
 """
 
 import re
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 START = re.compile(r"^\d{4}-\d\d-\d\d [\d:,]+ \d+ (?P<level>[A-Z]+) \S+ (?P<rest>.*)")
@@ -39,35 +41,56 @@ def shorten(text: str) -> str:
     return "\n".join([lines[0], "  …", *lines[1 - SHOWN :]])
 
 
-def judge(log: str, status: int) -> tuple[str, bool]:
-    """One line for people, and whether the run may count as passed."""
+@dataclass(frozen=True)
+class Verdict:
+    passed: int
+    failed: int
+    skipped: int
+    schema_errors: int
+    status: int  # Odoo's exit status
+
+    @property
+    def good(self) -> bool:
+        return not (self.status or self.failed or self.skipped or self.schema_errors)
+
+    def __str__(self) -> str:
+        line = f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
+        if self.schema_errors:
+            line += f", {self.schema_errors} odoo.schema errors"
+        if self.status and not self.failed:
+            line += f"; Odoo ended with {self.status}"
+        if not self.passed + self.failed:
+            line += " (no test matched)"
+        return line
+
+
+def judge(log: str, status: int) -> Verdict:
     found = [text for level, text in entries(log) if problem(level, text)]
-    counts = RESULT.findall(log)
-    failed = sum(int(a) + int(b) for a, b, _all in counts)
-    total = sum(int(total) for _a, _b, total in counts)
+    counts = [[int(number) for number in row] for row in RESULT.findall(log)]
+    failed = sum(failures + errors for failures, errors, _total in counts)
     skipped = sum(bool(SKIPPED.match(text)) for text in found)
-    schema = sum(text.startswith("odoo.schema:") for text in found)
-    good = not (status or failed or skipped or schema)
-    line = f"{total - failed} passed, {failed} failed, {skipped} skipped"
-    if schema:
-        line += f", {schema} odoo.schema errors"
-    if status and not failed:
-        line += f"; Odoo ended with {status}"
-    if not total:
-        line += " (no test matched)"
-    return line, good
+    return Verdict(
+        passed=sum(row[2] for row in counts) - failed - skipped,
+        failed=failed,
+        skipped=skipped,
+        schema_errors=sum(text.startswith("odoo.schema:") for text in found),
+        status=status,
+    )
 
 
-def main(path: str, status: str) -> int:
+def main(path: str, status: str, counts: str = "") -> int:
     log = Path(path).read_text(encoding="utf-8", errors="replace")
-    verdict, good = judge(log, int(status))
-    if not good:
+    verdict = judge(log, int(status))
+    if not verdict.good:
         for level, text in entries(log):
             if problem(level, text):
                 print(f"{level}: {shorten(text)}\n")
         print(f"log: {path}")
-    print(f"{'ok' if good else 'FAILED'}: {verdict}")
-    return 0 if good else 1
+    if counts:
+        numbers = f"{verdict.passed} {verdict.failed} {verdict.skipped}\n"
+        Path(counts).write_text(numbers, encoding="utf-8")
+    print(f"{'ok' if verdict.good else 'FAILED'}: {verdict}")
+    return 0 if verdict.good else 1
 
 
 if __name__ == "__main__":

@@ -1,0 +1,28 @@
+# shellcheck shell=bash
+# A running system for tests and figures, on a database of its own, gone
+# afterwards. Source it after db.sh; set NAME first.
+
+live_db() { echo "health_${NAME//-/_}"; }
+
+# start_live: afterwards the HEALTH_… variables say where the system is.
+start_live() {
+    local template
+    template=$(template_of_ours) &&
+        db_clone "$template" "$(live_db)" &&
+        "$ROOT/setup/stack" "$NAME" up "$(live_db)" || return 1
+    # shellcheck source=/dev/null
+    source "$STATE/stack/$NAME/env"
+    HEALTH_CHROMIUM=$(command -v chromium)
+    export HEALTH_CHROMIUM
+}
+
+stop_live() {
+    [ -d "$STATE/stack/$NAME" ] || return 0
+    [ -z "${KEEP:-}" ] || {
+        say "kept: setup/stack $NAME (see $STATE/stack/$NAME/env)"
+        return 0
+    }
+    "$ROOT/setup/stack" "$NAME" down
+    db_drop "$(live_db)"
+    rm -rf "${STATE:?}/stack/$NAME"
+}
