@@ -32,6 +32,13 @@ fresh_database() {
     db_set_comment "$DB" "$mark $1"
 }
 
+# Before anything is built: a taken port is told at once.
+check_ports() {
+    require_port "$HEALTH_HTTP_PORT" HEALTH_HTTP_PORT
+    require_port "$HEALTH_GEVENT_PORT" HEALTH_GEVENT_PORT
+    require_port "$HEALTH_MLLP_PORT" HEALTH_MLLP_PORT
+}
+
 send_traffic() {
     local script=$ROOT/tests/e2e/demo_traffic.py
     [ -f "$script" ] || return 0
@@ -54,9 +61,9 @@ TEXT
 }
 
 "$ROOT/setup/env.sh"
+if running; then say "already running"; else check_ports; fi
 prepare
 template=$(template_of_ours)
-! running || say "already running"
 fresh_database "$template"
 before=$(service_pid odoo || true)
 if ! running; then say "starting Odoo and the MLLP listener"; fi

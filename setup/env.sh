@@ -18,7 +18,7 @@ ASSETS=(libjs-jquery libjs-jquery-form libjs-underscore fonts-roboto-unhinted
     fonts-montserrat fonts-inconsolata fonts-ocr-b)
 
 find_python() {
-    local name version
+    local name version=none
     for name in ${HEALTH_PYTHON:-python3 python3.13 python3.12 python3.11 python3.10}; do
         have "$name" || continue
         version=$("$name" -c 'import sys; print("%d %d" % sys.version_info[:2])')
@@ -29,8 +29,8 @@ find_python() {
         esac
         [ -z "${HEALTH_PYTHON:-}" ] || break
     done
-    die "Odoo 19 needs Python 3.10 to 3.13, found ${version:+${version/ /.}}${version:-none}:" \
-        "install one and name it with HEALTH_PYTHON=/path/to/python3"
+    die "Odoo 19 needs Python 3.10 to 3.13, found ${version/ /.}: install one and" \
+        "name it with HEALTH_PYTHON=/path/to/python3"
 }
 
 # The archive this machine installs from, read from apt: no host is named here.

@@ -2,7 +2,7 @@
 
 Adds up the pytest reports (*.xml) and the other counts (*.counts, three numbers:
 passed, failed, skipped) of the folder. A step that failed without a failed test,
-such as a server that did not start, counts as one failure.
+such as a server that did not start, counts as one failure; so does a run of no test.
 """
 
 import sys
@@ -26,13 +26,14 @@ def from_counts(path: Path) -> tuple[int, int, int]:
 
 
 def main(folder: str, failed_steps: str) -> int:
-    rows = [from_pytest(path) for path in Path(folder).glob("*.xml")]
+    rows = [(0, 0, 0)]
+    rows += [from_pytest(path) for path in Path(folder).glob("*.xml")]
     rows += [from_counts(path) for path in Path(folder).glob("*.counts")]
     passed, failed, skipped = (sum(column) for column in zip(*rows, strict=True))
     failed = max(failed, int(failed_steps))
     tail = f", {skipped} skipped" if skipped else ""
     print(f"{passed} passed, {failed} failed{tail}")
-    return 1 if failed else 0
+    return 0 if passed and not failed else 1
 
 
 if __name__ == "__main__":
