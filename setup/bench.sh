@@ -37,6 +37,7 @@ run_script() {
 
 "$ROOT/setup/env.sh" --dev
 prepare
+require_packages wrk=wrk
 mapfile -t files < <(scripts)
 [ ${#files[@]} -gt 0 ] || die "tests/bench has no figure named ${ONLY:-…}"
 : >"$RESULTS"
