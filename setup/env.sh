@@ -81,12 +81,23 @@ unpack_odoo() {
     mv "$work" "$ODOO_PREFIX"
 }
 
+# One script that Odoo's pages load is not free enough for Debian, and a missing
+# one is an error on every page. It blurs the background of video calls.
+complete_odoo() {
+    local script=$1/odoo/addons/mail/static/lib/selfie_segmentation/selfie_segmentation.js
+    [ ! -e "$script" ] || return 0
+    mkdir -p "$(dirname "$script")"
+    echo '// Left out of the Debian package.' >"$script"
+}
+
 # odoo_home: the folder to import `odoo` from.
 odoo_home() {
-    local script
+    local script packages
     if [ -z "${ODOO:-}" ]; then
-        [ -d "$ODOO_PREFIX/usr/lib/python3/dist-packages/odoo" ] || unpack_odoo
-        echo "$ODOO_PREFIX/usr/lib/python3/dist-packages"
+        packages=$ODOO_PREFIX/usr/lib/python3/dist-packages
+        [ -d "$packages/odoo" ] || unpack_odoo
+        complete_odoo "$packages"
+        echo "$packages"
     elif [ -d "$ODOO" ]; then
         (cd "$ODOO" && pwd -P)
     else
