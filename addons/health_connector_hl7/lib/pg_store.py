@@ -1,0 +1,197 @@
+"""The listener's store: PostgreSQL through the core's accept.
+
+One connection, used by the committer's thread only, READ COMMITTED. Accepting a
+batch is safe to repeat as a whole, so after a lost connection the same batch is
+tried again: if the first commit did reach the disk, its messages are now duplicates
+and get the answers they would have had.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol
+
+import psycopg2
+
+from .committer import NotStored, StoreDown
+
+_logger = logging.getLogger(__name__)
+
+#: SQLSTATE classes and codes that say "not now": connection, resources, shutdown,
+#: serialization, lock and statement timeouts, read-only standby
+_NOT_NOW = ("08", "53", "57", "40", "55", "25006")
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
+
+
+class Core(Protocol):
+    """What is needed of the core; passed in, a lib imports no other addon's lib."""
+
+    def accept(self, cr: Any, units: Sequence[Any]) -> Sequence[Any]: ...
+
+    def wake(self, cr: Any, units: Iterable[Any]) -> None: ...
+
+    def outcomes(self, cr: Any, message_ids: Sequence[int]) -> dict[int, Any]: ...
+
+    def refresh(self, cr: Any) -> None: ...
+
+
+class PgStore:
+    """See :class:`committer.Store`.
+
+    :param connect: opens a psycopg2 connection, raises ``psycopg2.Error``
+    :param patience: seconds for which a batch waits for a lost database to return;
+        once they have passed, batches are refused at once until it is back
+    :param refresh_seconds: how often settings are read
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], Any],
+        core: Core,
+        patience: float = 3.0,
+        refresh_seconds: float = 3.0,
+    ) -> None:
+        self._connect = connect
+        self._core = core
+        self._patience = patience
+        self._refresh_seconds = refresh_seconds
+        self._connection: Any = None
+        self._down_since = 0.0
+        self._pause = FIRST_PAUSE
+        self._next_try = 0.0
+        self._next_refresh = 0.0
+        self._accepted: list[Any] = []
+
+    # -- committer.Store ------------------------------------------------------------
+
+    def commit(self, units: Sequence[Any]) -> list[Any]:
+        while True:
+            try:
+                return self._commit(units)
+            except StoreDown:
+                if self._clock() - self._down_since > self._patience:
+                    raise
+                time.sleep(max(0.0, self._next_try - self._clock()))
+
+    def outcomes(self, message_ids: Sequence[int]) -> dict[int, Any]:
+        return self._transaction(lambda cr: self._core.outcomes(cr, message_ids))
+
+    def tick(self) -> None:
+        """Wake the drain for what was accepted; read the settings now and then."""
+        if self._connection is None and self._clock() < self._next_try:
+            return
+        try:
+            if self._accepted:
+                accepted, self._accepted = self._accepted, []
+                self._transaction(lambda cr: self._core.wake(cr, accepted))
+            if self._clock() >= self._next_refresh:
+                self._next_refresh = self._clock() + self._refresh_seconds
+                self._transaction(self._core.refresh)
+        except StoreDown:
+            return  # said in the log when it happened
+
+    def close(self) -> None:
+        self._drop_connection()
+
+    # -- storing --------------------------------------------------------------------
+
+    def _commit(self, units: Sequence[Any]) -> list[Any]:
+        try:
+            receipts = list(self._transaction(lambda cr: self._core.accept(cr, units)))
+        except StoreDown:
+            raise
+        except Exception as error:
+            _logger.warning(
+                "a batch of %s was refused (%s): one by one", len(units), _name(error)
+            )
+            return [self._commit_alone(unit) for unit in units]
+        self._accepted += units
+        return receipts
+
+    def _commit_alone(self, unit: Any) -> Any:
+        """One poisoned message must not fail its neighbours."""
+        try:
+            [receipt] = self._transaction(lambda cr: self._core.accept(cr, [unit]))
+        except StoreDown as down:
+            return down
+        except Exception as error:
+            _logger.error("a message could not be stored: %s", _name(error))
+            return NotStored()
+        self._accepted.append(unit)
+        return receipt
+
+    # -- the connection -------------------------------------------------------------
+
+    def _transaction(self, work: Callable[[Any], Any]) -> Any:
+        """Run ``work(cursor)`` and commit.
+
+        :raises StoreDown: the database is not there, or asks to come back later;
+            after a failing commit nobody knows, which is no positive answer either
+        """
+        connection = self._open()
+        try:
+            with connection.cursor() as cr:
+                result = work(cr)
+            connection.commit()
+        except psycopg2.Error as error:
+            if connection.closed or _is_not_now(error):
+                self._lost(error)
+                raise StoreDown from None
+            connection.rollback()
+            raise
+        except BaseException:
+            connection.rollback()
+            raise
+        self._found()
+        return result
+
+    def _open(self) -> Any:
+        if self._connection is None:
+            if self._clock() < self._next_try:
+                raise StoreDown
+            try:
+                self._connection = self._connect()
+            except psycopg2.Error as error:
+                self._lost(error)
+                raise StoreDown from None
+        return self._connection
+
+    def _lost(self, error: psycopg2.Error) -> None:
+        self._drop_connection()
+        now = self._clock()
+        if not self._down_since:
+            self._down_since = now
+            _logger.warning("the database is not available: %s", _name(error))
+        self._next_try = now + self._pause
+        self._pause = min(self._pause * 2, LONGEST_PAUSE)
+
+    def _found(self) -> None:
+        if self._down_since:
+            seconds = self._clock() - self._down_since
+            _logger.info("the database is back after %.1f s", seconds)
+        self._down_since, self._pause = 0.0, FIRST_PAUSE
+
+    def _drop_connection(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None and not connection.closed:
+            connection.close()
+
+    @staticmethod
+    def _clock() -> float:
+        return time.monotonic()
+
+
+def _is_not_now(error: psycopg2.Error) -> bool:
+    code = error.pgcode
+    if code is None:
+        return isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError))
+    return code.startswith(_NOT_NOW)
+
+
+def _name(error: BaseException) -> str:
+    """The kind of an error; its text may quote a row and is never logged."""
+    code = getattr(error, "pgcode", None) or getattr(error, "code", None)
+    return f"{type(error).__name__} {code}" if code else type(error).__name__

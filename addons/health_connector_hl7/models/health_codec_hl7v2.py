@@ -1,0 +1,107 @@
+"""The HL7 v2 codec: ER7 messages, sources in the notation of HL7 people."""
+
+from odoo import api, models
+
+from odoo.addons.health_connector.lib.convert import utc
+from odoo.addons.health_connector.lib.errors import HealthError
+
+from ..lib import door, er7, msh, query
+from ..lib.datetime_hl7 import parse_timestamp
+from ..lib.errors import Er7Error
+
+
+class HealthCodecHl7v2(models.AbstractModel):
+    """Tree: a :class:`~..lib.er7.Message`. Sources: see :mod:`~..lib.query`."""
+
+    _name = "health.codec.hl7v2"
+    _inherit = "health.codec"
+    _description = "HL7 v2"
+    _codec = "hl7v2"
+
+    @api.model
+    def _peek(self, interface, raw, headers):
+        """The same door as that of the listener.
+
+        An ``Idempotency-Key`` is not looked at: MSH-10 is the key of a message,
+        whatever way it comes.
+        """
+        try:
+            keys = door.examine(raw, msh.peek(raw), self._flow(interface))
+        except Er7Error as error:
+            raise _as_health_error(error) from None
+        except door.Refusal as refusal:
+            condition = {"condition": refusal.problem.condition}
+            raise HealthError(refusal.code, "rejected", condition) from None
+        return {
+            "message_type": keys.message_type,
+            "external_ref": keys.control_id,
+            "dedupe_key": keys.dedupe_key,
+            "order_key": keys.order_key,
+            "charset": keys.charset,
+        }
+
+    @api.model
+    def _flow(self, interface):
+        """The door's view of an interface row (sizes are checked by the transport)."""
+        return door.Flow(
+            channel=None,
+            order_key_source=interface["order_key_source"] or "",
+            dedupe_source=interface["dedupe_source"] or "",
+            charset=interface["charset"] or "",
+            max_size=interface["max_size"],
+            production=interface["environment"] == "production",
+        )
+
+    @api.model
+    def _decode(self, raw, charset):
+        try:
+            return er7.parse(raw, charset)
+        except Er7Error as error:
+            raise _as_health_error(error) from None
+
+    @api.model
+    def _encode(self, tree):
+        return tree.render()
+
+    @api.model
+    def _compile(self, expression):
+        """The HL7 null counts as absent: canonical documents know no deletion yet."""
+        find = query.compile(expression)
+        return lambda node: _without_null(find(node))
+
+    @api.model
+    def _converters(self):
+        """``date`` and ``datetime`` read HL7's own notation."""
+        return {**super()._converters(), "date": _date, "datetime": _datetime}
+
+
+def _without_null(found):
+    if found is query.NULL:
+        return None
+    if isinstance(found, list):
+        return [None if each is query.NULL else each for each in found]
+    return found
+
+
+def _date(value, context):
+    """An ISO date. A month or a year alone is no date."""
+    stamp = parse_timestamp(str(value), context.timezone)
+    if stamp.precision in ("year", "month"):
+        raise ValueError("not a whole date")
+    day = stamp.original.strip()  # as the sender's clock had it, not in UTC
+    return f"{day[:4]}-{day[4:6]}-{day[6:8]}"
+
+
+def _datetime(value, context):
+    """An ISO time in UTC; a day alone is its beginning in the partner's zone."""
+    text = str(value).strip()
+    if len(text) == 8:
+        text += "0000"
+    stamp = parse_timestamp(text, context.timezone)
+    if stamp.precision in ("year", "month", "day"):
+        raise ValueError("not a point in time")
+    return utc(stamp.value, context)
+
+
+def _as_health_error(error):
+    return HealthError(error.code, error.error_class, error.params)
