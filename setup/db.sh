@@ -49,8 +49,10 @@ install_modules() {
     conf=$STATE/conf/$1.conf
     write_conf "$conf" "$1" "$(free_port)" 0 0
     "$ROOT/setup/odoo" -c "$conf" -d "$1" -i "$2" --with-demo --stop-after-init \
-        --no-http --max-cron-threads=0 --logfile="$3" >"$3.out" 2>&1 ||
+        --no-http --max-cron-threads=0 --logfile="$3" >"$3.out" 2>&1 || {
+        "$VENV/bin/python" "$ROOT/setup/odoo_log.py" "$3" 1 >&2 || true
         die "could not install $2: see $3"
+    }
     ! grep -E "$SCHEMA_ERROR" "$3" || die "a constraint could not be added: see $3"
     rm -f "$conf" "$3.out"
 }
