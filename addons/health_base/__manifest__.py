@@ -28,5 +28,9 @@
         "demo/res.partner-patients.csv",
         "demo/health.identifier.csv",
     ],
+    "assets": {
+        "web.assets_backend": ["health_base/static/src/**/*"],
+        "web.assets_tests": ["health_base/static/tests/tours/*"],
+    },
     "application": True,
 }

@@ -23,6 +23,7 @@ class HealthIdentifier(models.Model):
 
     _name = "health.identifier"
     _description = "Identifier"
+    _rec_name = "value"
     _order = "partner_id, id"
     _check_company_auto = True
 

@@ -10,7 +10,7 @@ EXACT_OPERATORS = ("=", "in", "ilike")
 class ResPartner(models.Model):
     _inherit = "res.partner"
 
-    is_patient = fields.Boolean()
+    is_patient = fields.Boolean(string="Patient")
     birth_date = fields.Date(groups=HEALTH_GROUPS)
     clinic_id = fields.Many2one(
         "health.clinic",
@@ -42,14 +42,20 @@ class ResPartner(models.Model):
     @api.depends("is_patient", "parent_id.is_patient", "parent_id.clinic_id")
     def _compute_clinic_id(self):
         """Addresses of a patient follow the patient; a new one is the user's own."""
-        own = self.env.user.sudo().clinic_ids.filtered("active")[:1]
         for partner in self:
             if not partner.is_patient and partner.parent_id.is_patient:
                 partner.clinic_id = partner.parent_id.clinic_id
             elif partner.is_patient and not partner.clinic_id:
-                partner.clinic_id = own
+                clinics = self.env.user.sudo().clinic_ids
+                partner.clinic_id = clinics.filtered("active")[:1]
             else:
                 partner.clinic_id = partner.clinic_id
+
+    @api.onchange("clinic_id")
+    def _onchange_clinic_id(self):
+        """A patient being registered is taken to live where the clinic is."""
+        if self.is_patient and self.clinic_id and not self._origin:
+            self.tz = self.clinic_id.tz
 
     @api.depends("identifier_ids.value", "identifier_ids.type", "identifier_ids.active")
     def _compute_health_identifier(self):

@@ -5,3 +5,4 @@ from . import test_meta
 from . import test_people
 from . import test_rules
 from . import test_screens
+from . import test_tour

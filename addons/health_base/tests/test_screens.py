@@ -10,6 +10,7 @@ class TestScreens(HealthCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
+        cls.north.tz = "Asia/Tokyo"
         clerk = cls.new_user("t-clerk", clinics=cls.north)
         cls.as_clerk = cls.env(user=clerk)
 
@@ -27,6 +28,7 @@ class TestScreens(HealthCase):
         patient = form.record
         self.assertTrue(patient.is_patient)
         self.assertEqual(patient.clinic_id, self.north)
+        self.assertEqual(patient.tz, "Asia/Tokyo")
         self.assertEqual(patient.identifier_ids.system, "TESTLAB")
         self.assertEqual(patient.health_identifier, "mrn 1")
 
