@@ -27,15 +27,6 @@
         "views/health_playbook_views.xml",
         "views/menus.xml",
     ],
-    "assets": {
-        # Debian's Odoo package lacks this file, and the whole bundle fails on it
-        "web.assets_backend": [
-            (
-                "remove",
-                "mail/static/lib/selfie_segmentation/selfie_segmentation.js",
-            ),
-        ],
-    },
     "post_init_hook": "post_init_hook",
     "application": True,
 }

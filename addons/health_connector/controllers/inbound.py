@@ -116,9 +116,7 @@ def _open_door(code, ring):
 
 
 def _channel(door):
-    return Channel(
-        door["id"], door["backend_id"], door["company_id"], door["priority"]
-    )
+    return Channel(door["id"], door["backend_id"], door["company_id"], door["priority"])
 
 
 def _body(door):

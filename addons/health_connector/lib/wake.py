@@ -20,10 +20,11 @@ THROTTLE = 0.4
 TRUST = 0.6
 
 _UNPROMISED = """
-SELECT b FROM unnest(%s::int[]) AS b
- WHERE NOT EXISTS (
+SELECT b.id FROM health_backend b
+ WHERE b.id = ANY(%s) AND b.active AND NOT COALESCE(b.paused_in, false)
+   AND NOT EXISTS (
     SELECT 1 FROM health_backend_state s
-     WHERE s.backend_id = b
+     WHERE s.backend_id = b.id
        AND s.drain_until > (clock_timestamp() + %s * interval '1 second')
                            AT TIME ZONE 'UTC')
 """

@@ -55,8 +55,10 @@ class HealthBinding(models.Model):
                 WHERE backend_id = %s AND res_model = %s AND external_key = ANY(%s)""",
             [backend.id, res_model, list(keys)],
         )
-        return {keys[key]: (res_id, version) for key, res_id, version in
-                self.env.cr.fetchall()}
+        return {
+            keys[key]: (res_id, version)
+            for key, res_id, version in self.env.cr.fetchall()
+        }
 
     @api.model
     def _store(self, backend, rows):

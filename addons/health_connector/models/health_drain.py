@@ -492,9 +492,7 @@ class HealthDrain(models.AbstractModel):
         done = [work for work in works if not work.outcome.ignored]
         ignored = [work for work in works if work.outcome.ignored]
         message = self.env["health.message"]
-        message._transition(
-            states.DONE, {work.id: self._result(work) for work in done}
-        )
+        message._transition(states.DONE, {work.id: self._result(work) for work in done})
         message._transition(
             states.IGNORED,
             {
@@ -571,6 +569,9 @@ class HealthDrain(models.AbstractModel):
             attempts.append(self._evidence(message, failure, step, spent, now))
         self.env["health.message"]._transition(states.WAITING, waiting)
         self.env["health.message"]._transition(states.PARKED, parked)
+        if waiting:
+            cron = self.env.ref("health_connector.cron_dispatch")
+            cron._trigger(at=min(row["next_try_at"] for row in waiting.values()))
         self.env["health.attempt"]._append(attempts)
 
     @api.model

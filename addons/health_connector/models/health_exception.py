@@ -44,9 +44,7 @@ class HealthException(models.Model):
     )
 
     # record: one open exception per cause, decided without a race
-    _open_cause = models.UniqueIndex(
-        "(interface_id, fingerprint) WHERE state = 'open'"
-    )
+    _open_cause = models.UniqueIndex("(interface_id, fingerprint) WHERE state = 'open'")
     _open_idx = models.Index("(company_id, last_at DESC) WHERE state = 'open'")
 
     @api.depends("code", "error_class", "params", "subject")

@@ -66,9 +66,7 @@ class HealthMapping(models.Model):
         kept = cache.get((self.id, allowed))
         if kept is None or kept[0] != (self.codec, lines):
             codec = self.env["health.plugin"]._get("codec", self.codec)
-            program = compile_lines(
-                lines, codec._compile, codec._converters(), allowed
-            )
+            program = compile_lines(lines, codec._compile, codec._converters(), allowed)
             kept = cache[self.id, allowed] = ((self.codec, lines), program)
         return kept[1]
 
@@ -96,9 +94,7 @@ class HealthMappingLine(models.Model):
     default = fields.Char(help="Used when the source finds nothing.")
     required = fields.Boolean()
     code_map = fields.Char(help="Name of the code map that translates the value.")
-    data_class = fields.Selection(
-        DATA_CLASSES, required=True, default="administrative"
-    )
+    data_class = fields.Selection(DATA_CLASSES, required=True, default="administrative")
     note = fields.Char()
 
     def _as_line(self):

@@ -64,7 +64,7 @@ class HealthMessage(models.Model):
         readonly=True,
         help="The message that used the same key before, with other content.",
     )
-    accepted_at = fields.Datetime(required=True, readonly=True)
+    accepted_at = fields.Datetime(string="Accepted", required=True, readonly=True)
 
     state = fields.Selection(STATE_LABELS, required=True, readonly=True)
     state_at = fields.Datetime(string="In this state since", readonly=True)
@@ -84,7 +84,7 @@ class HealthMessage(models.Model):
     attempt_ids = fields.One2many("health.attempt", "message_id", readonly=True)
     payload_ids = fields.One2many("health.payload", "message_id", readonly=True)
     behind = fields.Integer(
-        string="Waiting behind it",
+        string="Holds back",
         compute="_compute_behind",
         help="Later messages of the same order key that wait for this one.",
     )
@@ -92,9 +92,7 @@ class HealthMessage(models.Model):
     # accept: decides new or duplicate without a race
     _dedupe = models.UniqueIndex("(interface_id, dedupe_key)")
     # drain: what may be claimed, most urgent first
-    _claim_idx = models.Index(
-        f"(backend_id, priority, id) WHERE state IN {_CLAIMABLE}"
-    )
+    _claim_idx = models.Index(f"(backend_id, priority, id) WHERE state IN {_CLAIMABLE}")
     # drain: is an earlier message of the order key still open?
     _order_key_idx = models.Index(
         f"(backend_id, order_key, id) WHERE order_key IS NOT NULL AND state IN {_OPEN}"
@@ -200,8 +198,10 @@ class HealthMessage(models.Model):
             raise UserError(self.env._("Only parked messages can be processed again."))
         self._transition(
             states.PENDING,
-            {message.id: {"next_try_at": fields.Datetime.now(), "tries": 0}
-             for message in parked},
+            {
+                message.id: {"next_try_at": fields.Datetime.now(), "tries": 0}
+                for message in parked
+            },
         )
         self.env["health.drain"]._wake_after_commit(parked.backend_id.ids)
 

@@ -43,9 +43,7 @@ class HealthSecret(models.Model):
         """Replace the value; the old one stops working at once."""
         self.ensure_one()
         if len(value) < 20:
-            raise UserError(
-                self.env._("Use a key of at least 20 random characters.")
-            )
+            raise UserError(self.env._("Use a key of at least 20 random characters."))
         self.sudo().write(
             {
                 "digest": self._digest_of(value),

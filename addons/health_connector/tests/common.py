@@ -85,9 +85,7 @@ class ConnectorMixin:
         interface = interface or self.interface
         raw = json.dumps(body).encode()
         peeked = self.env["health.codec.json"]._peek(interface, raw, {})
-        channel = Channel(
-            interface.id, self.backend.id, self.backend.company_id.id, 5
-        )
+        channel = Channel(interface.id, self.backend.id, self.backend.company_id.id, 5)
         return accept(self.env.cr, self.ring, [Incoming(channel, raw, **peeked)])[0]
 
     def body(self, number=1, **changes):

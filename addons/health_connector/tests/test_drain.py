@@ -72,8 +72,9 @@ class TestDrain(ConnectorCase):
         self.assertEqual(self.message(behind).state, "done")
 
     def test_a_failure_undoes_its_effect_and_spares_its_neighbours(self):
-        bad, good = self.accept(self.body(1)), self.accept(
-            self.body(2, order_no="LAB-2")
+        bad, good = (
+            self.accept(self.body(1)),
+            self.accept(self.body(2, order_no="LAB-2")),
         )
 
         def apply(document, exchange):
@@ -165,9 +166,7 @@ class TestDrain(ConnectorCase):
         self.drain()
         self.assertEqual(self.message(first).state, "done")
         self.assertEqual(self.message(other).state, "parked")
-        self.assertEqual(
-            self.message(other).exception_id.code, "message.key_reused"
-        )
+        self.assertEqual(self.message(other).exception_id.code, "message.key_reused")
 
     @mute_logger(DRAIN_LOG)
     def test_unexpected_faults_keep_no_content(self):

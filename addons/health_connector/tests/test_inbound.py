@@ -142,4 +142,3 @@ class TestInbound(ConnectorMixin, HttpCase):
             self.assert_problem(self.post(self.body()), 503, "keyring.unavailable")
         self.assertIn("create the key ring", logs.output[0])
         self.assertEqual(self.count(), 0)
-
