@@ -71,40 +71,41 @@ db_set_comment() {
 template_of() {
     local name
     name=health_tpl_$(short_hash "$STATE $(cat "$VENV/stamp-addons") $1")
-    with_lock "$name" make_template "$name" template0 "$1"
+    with_lock "$name" make_template "$name" template0 "$1" "$1"
     echo "$name"
 }
 
 # template_of_ours: the same with every addon of the project, made anew when
-# their sources changed; the one before is dropped.
+# their sources changed.
 template_of_ours() {
     local base name ours
     ours=$(modules ours)
-    base=$(template_of "$(modules foreign "$ours")")
+    base=$(template_of "$(modules foreign "$ours")") || return 1
     name=health_all_$(short_hash "$base $(modules fingerprint)")
-    with_lock health_all make_template_of_ours "$name" "$base" "$ours"
+    with_lock health_all make_template "$name" "$base" "$ours" "all addons"
     echo "$name"
 }
 
 short_hash() { printf %s "$1" | sha256sum | cut -c1-10; }
 
-# make_template NAME FROM MODULES
+# make_template NAME FROM MODULES KIND: the earlier one of its kind is dropped.
 make_template() {
+    local mark="template of $ROOT: $4"
     ! db_exists "$1" || return 0
     say "preparing a database with $3"
     db_drop "$1_new"
     [ "$2" = template0 ] || db_clone "$2" "$1_new"
     install_modules "$1_new" "$3" "$LOGS/$1.log"
+    drop_marked "$mark"
     [ ! -d "$FILESTORES/$1_new" ] || mv "$FILESTORES/$1_new" "$FILESTORES/$1"
     psql -qd postgres -c "ALTER DATABASE ${1}_new RENAME TO $1"
+    db_set_comment "$1" "$mark"
 }
 
-make_template_of_ours() {
-    local old
-    ! db_exists "$1" || return 0
-    for old in $(psql -qAt -d postgres \
-        -c "SELECT datname FROM pg_database WHERE datname LIKE 'health\_all\_%'"); do
-        db_drop "$old"
-    done
-    make_template "$@"
+drop_marked() {
+    local name
+    while read -r name; do
+        [ -z "$name" ] || db_drop "$name"
+    done < <(psql -qAt -d postgres -v mark="$1" <<<"SELECT datname FROM pg_database
+        WHERE shobj_description(oid, 'pg_database') = :'mark'")
 }
