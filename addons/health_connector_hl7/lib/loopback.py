@@ -75,6 +75,11 @@ class MemoryStore:
         self.commits.append(len(units))
         return [self._store(unit) for unit in units]
 
+    def forget(self) -> None:
+        """Start again with an empty store."""
+        self.units.clear()
+        self._seen.clear()
+
     def outcomes(self, message_ids: Sequence[int]) -> dict[int, Any]:
         return {key: self.ended[key] for key in message_ids if key in self.ended}
 
