@@ -43,7 +43,10 @@ send_traffic() {
     local script=$ROOT/tests/e2e/demo_traffic.py
     [ -f "$script" ] || return 0
     say "sending traffic"
-    "$VENV/bin/python" "$script" || say "the traffic did not go through as expected"
+    "$VENV/bin/python" "$script" || {
+        status=1
+        say "the traffic did not go through as expected, see above"
+    }
 }
 
 closing() {
@@ -66,6 +69,7 @@ prepare
 template=$(template_of_ours)
 fresh_database "$template"
 before=$(service_pid odoo || true)
+status=0
 if ! running; then say "starting Odoo and the MLLP listener"; fi
 "$ROOT/setup/stack" demo up "$DB"
 # shellcheck source=/dev/null
@@ -73,3 +77,4 @@ source "$STACK/env"
 [ -n "$before" ] || send_traffic
 say "done"
 closing
+exit "$status"
