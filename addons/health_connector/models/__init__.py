@@ -18,6 +18,8 @@ from . import (
     health_binding,
     health_handler,
     health_handler_keep,
+    health_pipeline,
+    health_failure,
     health_drain,
     ir_http,
 )

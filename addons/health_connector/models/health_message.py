@@ -142,7 +142,8 @@ class HealthMessage(models.Model):
 
     @api.model
     def _transition(self, target, rows):
-        """Move messages to ``target``; the only place that changes a state.
+        """Move messages to ``target``; the only place that changes a state, but for
+        the claim, whose one statement finds and moves.
 
         The rows are locked by the update itself and moved only from legal origins.
 

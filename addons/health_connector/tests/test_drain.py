@@ -10,7 +10,7 @@ from ..lib.errors import MAPPING, TRANSIENT, HealthError
 from ..models.health_handler import Outcome
 from .common import ConnectorCase
 
-DRAIN_LOG = "odoo.addons.health_connector.models.health_drain"
+WORK_LOG = "odoo.addons.health_connector.models.work"
 MARKER = "ZZMARKERZZ"
 
 
@@ -168,7 +168,7 @@ class TestDrain(ConnectorCase):
         self.assertEqual(self.message(other).state, "parked")
         self.assertEqual(self.message(other).exception_id.code, "message.key_reused")
 
-    @mute_logger(DRAIN_LOG)
+    @mute_logger(WORK_LOG)
     def test_unexpected_faults_keep_no_content(self):
         receipt = self.accept(self.body(1, note=MARKER))
         self.interface.data_classes = "administrative,identifier,clinical"
@@ -176,7 +176,7 @@ class TestDrain(ConnectorCase):
         def apply(document, exchange):
             raise RuntimeError(document["note"])
 
-        with self.handler(apply), self.assertLogs(DRAIN_LOG, "WARNING") as logs:
+        with self.handler(apply), self.assertLogs(WORK_LOG, "WARNING") as logs:
             self.drain()
         message = self.message(receipt)
         self.assertEqual(message.error_code, "bug.RuntimeError")
@@ -224,14 +224,14 @@ class TestDrain(ConnectorCase):
 
     def test_a_lost_lease_is_left_to_its_new_owner(self):
         receipt = self.accept(self.body())
-        drain = self.env["health.drain"]
+        drain, pipeline = self.env["health.drain"], self.env["health.pipeline"]
         with self.enter_registry_test_mode():
             ids = drain._claim(self.backend, "first")
             self.env.cr.execute(
                 "UPDATE health_message SET lease_owner = 'second' WHERE id = %s",
                 [receipt.message_id],
             )
-            self.assertEqual(drain._apply_claimed(ids, "first"), [])
+            self.assertEqual(pipeline._apply_claimed(ids, "first"), [])
         self.env.invalidate_all()
         self.assertEqual(self.message(receipt).state, "processing")
 

@@ -1,0 +1,225 @@
+"""The pipeline: claimed messages to business effect, in one transaction a batch.
+
+open ▶ decode ▶ map and minimise ▶ translate codes ▶ validate ▶ apply ▶ bind ▶ done
+"""
+
+import json
+import logging
+import time
+from datetime import timedelta
+
+from odoo import api, fields, models
+
+from ..lib import states
+from ..lib.errors import CONFLICT, HealthError
+from ..lib.mapping import resolve
+from .health_handler import Exchange
+from .work import DATABASE_CONFLICTS, describe, hold, transaction
+
+_logger = logging.getLogger(__name__)
+
+#: how often a message alone is tried again when the database reports a conflict
+_CONFLICT_ROUNDS = 5
+_CONFLICT_PAUSE = 0.05
+
+
+class HealthPipeline(models.AbstractModel):
+    """Applies claimed messages. No fields, nothing over RPC."""
+
+    _name = "health.pipeline"
+    _description = "Pipeline"
+
+    @api.model
+    def _apply_claimed(self, ids, owner):
+        """Apply a batch; if the database refuses the batch, its messages one by one.
+
+        :return: works that failed
+        """
+        try:
+            return self._apply_batch(ids, owner)
+        except Exception as exc:
+            if not isinstance(exc, DATABASE_CONFLICTS):
+                _logger.warning(
+                    "a batch of %s was refused by the database (%s): one by one",
+                    len(ids),
+                    type(exc).__name__,
+                )
+        failed = []
+        for message_id in ids:
+            failed += self._apply_alone(message_id, owner)
+        return failed
+
+    @api.model
+    def _apply_alone(self, message_id, owner):
+        """Apply one message in its own transaction; conflicts are tried again."""
+        for _round in range(_CONFLICT_ROUNDS):
+            try:
+                return self._apply_batch([message_id], owner)
+            except DATABASE_CONFLICTS:
+                time.sleep(_CONFLICT_PAUSE)
+            except Exception as exc:
+                return [(message_id, describe(exc), "commit", 0.0)]
+        self._give_back(message_id, owner)
+        return []
+
+    @api.model
+    def _give_back(self, message_id, owner):
+        """The database had too many conflicts: back in line, the try not counted."""
+        with transaction(self.env) as env:
+            due = fields.Datetime.now() + timedelta(seconds=1)
+            env["health.message"]._transition(
+                states.PENDING,
+                {
+                    work.id: {"tries": work.tries - 1, "next_try_at": due}
+                    for work in hold(env, [message_id], owner)
+                },
+            )
+
+    @api.model
+    def _apply_batch(self, ids, owner):
+        """Apply messages in one transaction and commit it.
+
+        :return: list of (message id, Failure, step, milliseconds)
+        """
+        with transaction(self.env) as env:
+            pipeline = env["health.pipeline"]
+            works = hold(env, ids, owner)
+            for interface, group in pipeline._by_interface(works):
+                pipeline._read(interface, group)
+                pipeline._apply_group(interface, group)
+            pipeline._finish([work for work in works if work.failure is None])
+        return [
+            (work.id, work.failure, work.step, work.spent * 1000)
+            for work in works
+            if work.failure is not None
+        ]
+
+    @api.model
+    def _by_interface(self, works):
+        groups = {}
+        for work in works:
+            groups.setdefault(work.interface, []).append(work)
+        return groups.items()
+
+    @api.model
+    def _read(self, interface, works):
+        """Open, decode, map, translate and check: bytes to canonical documents."""
+        payloads = self.env["health.payload"]._open_raw([work.id for work in works])
+        codec = self.env["health.plugin"]._get("codec", interface.codec)
+        for work in works:
+            with work.doing("accept"):
+                self._refuse_conflict(work)
+            if work.failure:
+                continue
+            with work.doing("decode"):
+                tree = codec._decode(*payloads[work.id])
+            if work.failure:
+                continue
+            with work.doing("map"):
+                result = interface._canonical(tree)
+                work.document, work.lookups = result.document, result.lookups
+        self._translate(interface, [work for work in works if not work.failure])
+
+    @api.model
+    def _refuse_conflict(self, work):
+        if work.conflict_id:
+            raise HealthError(
+                "message.key_reused",
+                CONFLICT,
+                subject={"reference": work.external_ref, "first": work.conflict_id},
+                group=("reference",),
+            )
+
+    @api.model
+    def _translate(self, interface, works):
+        """Translate the codes of all documents with one query, then check each."""
+        wanted = {(x.code_map, x.value) for work in works for x in work.lookups}
+        table = self.env["health.code.map"]._translate(interface.company_id, wanted)
+        contract = interface.contract_id and interface.contract_id._compiled()
+        for work in works:
+            with work.doing("translate"):
+                resolve(work.lookups, table)
+            if contract and not work.failure:
+                with work.doing("validate"):
+                    contract.validate(work.document)
+
+    @api.model
+    def _apply_group(self, interface, works):
+        """Hand the documents of one interface to its handler, each in a savepoint."""
+        ready = [work for work in works if work.failure is None]
+        if not ready:
+            return
+        handler = (
+            self.env["health.plugin"]
+            ._get("handler", interface.handler)
+            .with_company(interface.company_id)
+        )
+        prefetched = handler._prefetch(interface, [work.document for work in ready])
+        for work in ready:
+            exchange = Exchange(work.id, interface, work.accepted_at, prefetched)
+            with work.doing("apply"), self.env.cr.savepoint():
+                work.outcome = handler._apply(work.document, exchange)
+                self._bind(interface.backend_id, exchange)
+        self._keep_canonical(ready)
+
+    @api.model
+    def _bind(self, backend, exchange):
+        rows = [(*binding, exchange.message_id) for binding in exchange.bindings]
+        self.env["health.binding"]._store(backend, rows)
+
+    @api.model
+    def _keep_canonical(self, works):
+        """Seal the canonical documents of what was applied."""
+        self.env["health.payload"]._store(
+            "canonical",
+            {
+                work.id: (
+                    work.uid,
+                    json.dumps(work.document, ensure_ascii=False).encode(),
+                    "application/json",
+                )
+                for work in works
+                if work.failure is None
+            },
+        )
+
+    @api.model
+    def _finish(self, works):
+        """Mark the applied messages and append their attempts."""
+        now = fields.Datetime.now()
+        done = [work for work in works if not work.outcome.ignored]
+        ignored = [work for work in works if work.outcome.ignored]
+        message = self.env["health.message"]
+        message._transition(states.DONE, {work.id: self._result(work) for work in done})
+        message._transition(
+            states.IGNORED,
+            {
+                work.id: {**self._result(work), "reason": work.outcome.ignored}
+                for work in ignored
+            },
+        )
+        self.env["health.attempt"]._append(
+            {
+                "message_id": work.id,
+                "number": work.tries,
+                "step": work.step,
+                "started_at": now,
+                "duration_ms": work.spent * 1000,
+                "outcome": "ignored" if work.outcome.ignored else "done",
+                "code": work.outcome.ignored or None,
+            }
+            for work in works
+        )
+        held = {work.exception_id for work in works if work.exception_id}
+        self.env["health.exception"].browse(held)._close_when_clear()
+
+    @api.model
+    def _result(self, work):
+        record = work.outcome.record
+        return {
+            "res_model": record._name if record else None,
+            "res_id": record.id if record else None,
+            "error_class": None,
+            "error_code": None,
+            "lease_owner": None,
+        }

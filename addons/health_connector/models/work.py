@@ -1,0 +1,106 @@
+"""What the steps of the drain share: their transactions, their unit of work and how
+a failure is described. Plain Python, no model."""
+
+import logging
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg2
+import psycopg2.errors
+
+from odoo import SUPERUSER_ID, api
+from odoo.exceptions import UserError
+
+from ..lib.errors import CONFLICT, REJECTED, Failure, failure_of, places
+
+_logger = logging.getLogger(__name__)
+
+#: conflicts are the database's business and no try of the message
+DATABASE_CONFLICTS = (
+    psycopg2.errors.SerializationFailure,
+    psycopg2.errors.DeadlockDetected,
+    psycopg2.errors.LockNotAvailable,
+)
+
+_HOLD = """
+SELECT id, uid, interface_id, tries, conflict_id, external_ref, exception_id,
+       accepted_at
+  FROM health_message
+ WHERE id = ANY(%s) AND state = 'processing' AND lease_owner = %s
+ ORDER BY id FOR UPDATE
+"""
+
+
+@contextmanager
+def transaction(env):
+    """An environment on a cursor of its own: commits at the end, rolls back on an
+    error. People's tracking is off in it: evidence is on the message."""
+    context = dict(env.context, tracking_disable=True, mail_create_nolog=True)
+    with env.registry.cursor() as cr:
+        yield api.Environment(cr, SUPERUSER_ID, context)
+    env.registry.signal_changes()
+
+
+def describe(exc: Exception) -> Failure:
+    """A failure with Odoo's own refusals told apart from faults."""
+    if isinstance(exc, UserError):
+        return Failure(f"odoo.{type(exc).__name__}", REJECTED, trace=places(exc))
+    if isinstance(exc, psycopg2.IntegrityError):
+        constraint = exc.diag.constraint_name or "unknown"
+        return Failure("odoo.constraint", CONFLICT, {"constraint": constraint})
+    return failure_of(exc)
+
+
+@dataclass(slots=True)
+class Work:
+    """One claimed message on its way through the pipeline."""
+
+    id: int
+    uid: str
+    interface: Any
+    tries: int
+    conflict_id: int | None
+    external_ref: str
+    exception_id: int | None
+    accepted_at: Any
+    step: str = "open"
+    document: Any = None
+    lookups: Any = ()
+    failure: Failure | None = None
+    outcome: Any = None
+    spent: float = 0.0
+
+    @contextmanager
+    def doing(self, step):
+        """Time a step; a failure in it is noted, database conflicts pass through."""
+        self.step = step
+        started = time.perf_counter()
+        try:
+            yield
+        except DATABASE_CONFLICTS:
+            raise
+        except Exception as exc:  # every failure becomes evidence
+            self.failure = describe(exc)
+            if self.failure.trace:
+                _logger.warning(
+                    "message %s failed in step %s: %s at\n%s",
+                    self.id,
+                    step,
+                    self.failure.code,
+                    self.failure.trace,
+                )
+        finally:
+            self.spent += time.perf_counter() - started
+
+
+def hold(env, ids, owner) -> list[Work]:
+    """Lock the messages that ``owner`` still holds the lease of; one that another
+    worker took over is left to it."""
+    env.cr.execute(_HOLD, [list(ids), owner])
+    interfaces = env["health.interface"]
+    return [
+        Work(row[0], row[1], interfaces.browse(row[2]), *row[3:])
+        for row in env.cr.fetchall()
+    ]
