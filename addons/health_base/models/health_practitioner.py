@@ -33,7 +33,7 @@ class HealthPractitioner(models.Model):
         "health.clinic",
         string="Clinics",
         check_company=True,
-        # An archived clinic still restricts: it must not turn into "no clinic".
+        # An archived clinic still counts: the form must not read "all clinics".
         context={"active_test": False},
         help="Where the practitioner works. Empty: in all clinics of the company.",
     )

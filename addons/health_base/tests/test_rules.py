@@ -132,6 +132,8 @@ class TestRules(HealthCase):
         )
         other = self.new_user("t-south", clinics=self.south)
         self.assertFalse(self.seen(other, "health.practitioner", practitioner))
+        practitioner.invalidate_recordset()
+        self.assertEqual(practitioner.clinic_ids, self.north)  # not "all clinics"
 
     def test_a_user_always_reads_the_own_contact(self):
         self.clerk.partner_id.write({"is_patient": True, "clinic_id": self.south.id})
