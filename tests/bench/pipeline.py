@@ -1,0 +1,72 @@
+"""The whole pipeline: results by MLLP to updated orders, messages per second.
+
+A report without a bar: first byte sent to last order updated, on the running system
+(two job slots, one listener), eight connections, one new order for each message.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from _bench import SMOKE, connect, durability, figure, say
+from _results import make_orders
+
+COUNT = 60 if SMOKE else 2000
+CONNECTIONS = 8
+TIMEOUT = 300
+
+
+def send(messages: list[bytes]) -> None:
+    """One partner: sends, waits for the answer, sends the next."""
+    from live import MllpPeer, ack_code
+
+    with MllpPeer(timeout=60) as peer:
+        for message in messages:
+            code = ack_code(peer.ask(message))
+            if code != "AA":
+                raise RuntimeError(f"refused with {code}")
+
+
+def wait_done(cursor, last_id: int) -> None:
+    deadline = time.monotonic() + TIMEOUT
+    while time.monotonic() < deadline:
+        cursor.execute(
+            """SELECT count(*) FILTER (WHERE state = 'done'),
+                      count(*) FILTER (WHERE state NOT IN
+                          ('done', 'pending', 'processing', 'waiting'))
+                 FROM health_message WHERE id > %s""",
+            [last_id],
+        )
+        done, other = cursor.fetchone()
+        if other:
+            raise RuntimeError(f"{other} messages were not applied")
+        if done == COUNT:
+            return
+        time.sleep(0.02)
+    raise RuntimeError("the pipeline did not finish")
+
+
+def main() -> None:
+    messages = make_orders(COUNT)
+    with connect() as connection, connection.cursor() as cursor:
+        say(f"  {durability(cursor)}, {len(messages[0])} bytes, {COUNT} messages")
+        cursor.execute("SELECT COALESCE(max(id), 0) FROM health_message")
+        last_id = cursor.fetchone()[0]
+        started = time.perf_counter()
+        threads = [
+            threading.Thread(target=send, args=(messages[number::CONNECTIONS],))
+            for number in range(CONNECTIONS)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        say(f"  all accepted after {time.perf_counter() - started:.1f} s")
+        wait_done(cursor, last_id)
+        seconds = time.perf_counter() - started
+    figure("pipeline", COUNT / seconds, "messages/s")
+
+
+if __name__ == "__main__":
+    main()
