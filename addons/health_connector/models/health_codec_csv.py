@@ -20,7 +20,11 @@ class HealthCodecCsv(models.AbstractModel):
     @api.model
     def _peek(self, interface, raw, headers):
         reference = headers.get("idempotency-key", "")
-        return {"external_ref": reference, "dedupe_key": reference}
+        return {
+            "external_ref": reference,
+            "dedupe_key": reference,
+            "charset": interface["charset"] or "",
+        }
 
     @api.model
     def _decode(self, raw, charset):

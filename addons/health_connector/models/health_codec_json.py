@@ -6,8 +6,8 @@ import jmespath
 
 from odoo import api, models
 
+from ..lib import json_body
 from ..lib.convert import CONVERTERS
-from ..lib.errors import CONTRACT, HealthError
 
 
 class HealthCodec(models.AbstractModel):
@@ -63,12 +63,13 @@ class HealthCodecJson(models.AbstractModel):
     @api.model
     def _peek(self, interface, raw, headers):
         reference = headers.get("idempotency-key", "")
-        tree = self._decode(raw, interface["charset"])
+        charset = interface["charset"] or "utf-8"
+        tree = self._decode(raw, charset)
         return {
             "external_ref": reference,
             "dedupe_key": self._key(tree, interface["dedupe_source"]) or reference,
             "order_key": self._key(tree, interface["order_key_source"]),
-            "charset": "utf-8",
+            "charset": charset,
         }
 
     @api.model
@@ -83,11 +84,7 @@ class HealthCodecJson(models.AbstractModel):
 
     @api.model
     def _decode(self, raw, charset):
-        try:
-            return json.loads(raw.decode(charset or "utf-8-sig"))
-        except (ValueError, LookupError, RecursionError):
-            # the cause quotes the body: it is left out
-            raise HealthError("json.syntax", CONTRACT, {"bytes": len(raw)}) from None
+        return json_body.parse(raw, charset)
 
     @api.model
     def _encode(self, tree):
