@@ -1,0 +1,28 @@
+{
+    "name": "Health Connector: Laboratory",
+    "summary": "Laboratory results reach the orders they belong to, without values",
+    "version": "19.0.1.0.0",
+    "category": "Healthcare",
+    "author": "Odoo Health Connector contributors",
+    "license": "LGPL-3",
+    "depends": ["health_connector_hl7", "product"],
+    "data": [
+        "security/ir.model.access.csv",
+        "security/record_rules.xml",
+        "data/ir_sequence.xml",
+        "data/health_contract.xml",
+        "data/health_mapping.xml",
+        "data/health_playbook.xml",
+        "views/health_lab_order_views.xml",
+        "views/product_template_views.xml",
+        "views/res_company_views.xml",
+    ],
+    "demo": [
+        "demo/res_company.xml",
+        "demo/product.product.csv",
+        "demo/health_backend.xml",
+        "demo/health.lab.order.csv",
+        "demo/health.lab.order.line.csv",
+        "demo/ir_sequence.xml",
+    ],
+}

@@ -1,0 +1,361 @@
+"""Laboratory results: from canonical document to the orders they belong to."""
+
+import json
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from odoo import api, models
+
+from odoo.addons.health_base.lib.authority import normalise_system
+from odoo.addons.health_connector.lib.errors import (
+    CONFLICT,
+    CONTRACT,
+    MAPPING,
+    HealthError,
+)
+from odoo.addons.health_connector.models.health_handler import Outcome
+
+from ..lib.report import statements
+from ..lib.status import advance
+from .health_lab_order_line import RESULT_FIELDS
+
+ORDER = "health.lab.order"
+LINE = "health.lab.order.line"
+#: how far a laboratory's clock may run ahead (a wrong time zone stays below)
+CLOCK_TOLERANCE = timedelta(days=1)
+_REFERENCE_LENGTH = 64
+
+
+@dataclass(slots=True)
+class Known:
+    """What a batch of results needs, looked up at once.
+
+    :param orders: order number → order
+    :param lines: external id (see :func:`_external_id`) → line id
+    :param patients: identifier triple → patient
+    :param clinics: code in capitals → clinic
+    :param products: test code → product
+    :param fresh: ids of lines bound within the batch; a rollback may undo them
+    """
+
+    orders: dict[str, Any]
+    lines: dict[str, int]
+    patients: dict[tuple, Any]
+    clinics: dict[str, Any]
+    products: dict[str, Any]
+    fresh: set[int] = field(default_factory=set)
+
+
+class HealthHandlerLabResult(models.AbstractModel):
+    """Applies contract lab.result.
+
+    An order is found by its placer number, else by the filler number of one of its
+    tests, both with their authority, never by a name or a test alone; and nothing is
+    applied unless the message names the order's patient by an identifier.
+    """
+
+    _name = "health.handler.lab.result"
+    _inherit = "health.handler"
+    _description = "Laboratory results"
+    _handler = "lab.result"
+
+    # -- once per batch ----------------------------------------------------------
+
+    @api.model
+    def _prefetch(self, interface, documents):
+        """A constant number of queries, however many documents."""
+        company = interface.company_id
+        wanted = [each for document in documents for each in statements(document)]
+        lines = self.env["health.binding"]._find(
+            interface.backend_id,
+            LINE,
+            {_external_id(each, interface) for each in wanted if each.filler},
+        )
+        bound = {key: line_id for key, (line_id, _version) in lines.items()}
+        identifiers = {triple for each in wanted for triple in each.identifiers}
+        return Known(
+            orders=self._orders(company, wanted, bound.values()),
+            lines=bound,
+            patients=self.env["health.identifier"]._lookup(company, identifiers),
+            clinics=self._clinics(company, wanted),
+            products=self._products(company, wanted),
+        )
+
+    @api.model
+    def _orders(self, company, wanted, line_ids):
+        """Orders by number; those of bound lines are read along with them."""
+        bound = self.env[LINE].browse(line_ids)
+        bound.fetch(["order_id"])
+        found = self.env[ORDER].search_fetch(
+            [
+                ("company_id", "=", company.id),
+                "|",
+                ("placer_number", "in", list({each.placer for each in wanted})),
+                ("id", "in", bound.order_id.ids),
+            ],
+            ["placer_number", "partner_id", "clinic_id", "backend_id", "state"],
+        )
+        found.line_ids.fetch(["code", "added_by_lab", *RESULT_FIELDS])
+        return {order.placer_number: order for order in found}
+
+    @api.model
+    def _clinics(self, company, wanted):
+        codes = {site.upper() for each in wanted for site in each.sites}
+        clinics = self.env["health.clinic"].search_fetch(
+            [("company_id", "=", company.id), ("code", "in", list(codes))],
+            ["code", "name"],
+        )
+        return {clinic.code.upper(): clinic for clinic in clinics}
+
+    @api.model
+    def _products(self, company, wanted):
+        """A product of the company's own goes before a shared one."""
+        codes = {code for each in wanted for code in each.codes}
+        products = self.env["product.product"].search_fetch(
+            [
+                ("lab_test_code", "in", list(codes)),
+                ("company_id", "in", [False, company.id]),
+            ],
+            ["lab_test_code", "company_id"],
+            order="id desc",
+        )
+        shared_first = products.sorted(lambda product: bool(product.company_id))
+        return {product.lab_test_code: product for product in shared_first}
+
+    # -- once per message --------------------------------------------------------
+
+    @api.model
+    def _apply(self, document, exchange):
+        """Apply every statement of the message, or none.
+
+        Statements that say nothing new are skipped; a message of nothing else is
+        ignored with the reason of the first.
+
+        :raises HealthError: ``lab.order_unknown``, ``lab.patient_unknown`` (class
+            mapping), ``lab.patient_mismatch``, ``lab.order_cancelled``,
+            ``lab.order_foreign``, ``lab.filler_conflict``, ``lab.line_ambiguous``
+            (class conflict), ``lab.status_missing``, ``lab.time_future`` (class
+            contract)
+        """
+        placed = [(each, self._place(each, exchange)) for each in statements(document)]
+        changed, reasons = self.env[ORDER], []
+        for statement, order in placed:
+            reason = self._update(order, statement, exchange)
+            if reason:
+                reasons.append(reason)
+            else:
+                changed |= order
+        changed._note_result(exchange.message_id)
+        if changed:
+            return Outcome(record=changed[0])
+        return Outcome(record=placed[0][1], ignored=reasons[0])
+
+    @api.model
+    def _place(self, statement, exchange):
+        """The order a statement is about, after every check that may refuse it."""
+        order = self._find_order(statement, exchange)
+        if not order:
+            raise HealthError(
+                "lab.order_unknown",
+                MAPPING,
+                subject=_sender_view(statement, exchange.prefetched),
+                group=("order",),
+            )
+        self._check_patient(order, statement, exchange.prefetched)
+        if order.backend_id and order.backend_id != exchange.interface.backend_id:
+            raise _refused("lab.order_foreign", CONFLICT, order)
+        if order._is_cancelled_by_clinic():
+            raise _refused("lab.order_cancelled", CONFLICT, order)
+        if statement.status is None:
+            raise _refused("lab.status_missing", CONTRACT, order)
+        if _time_of(statement, exchange) > exchange.accepted_at + CLOCK_TOLERANCE:
+            raise _refused("lab.time_future", CONTRACT, order)
+        return order
+
+    @api.model
+    def _find_order(self, statement, exchange):
+        """By placer number, else by filler number; both must agree."""
+        company, known = exchange.interface.company_id, exchange.prefetched
+        order = self.env[ORDER]
+        if _is_ours(statement, company):
+            order = known.orders.get(statement.placer, order)
+        bound = self._bound_line(statement, exchange).order_id
+        if order and bound and order != bound:
+            raise _refused("lab.filler_conflict", CONFLICT, order)
+        return order or bound
+
+    @api.model
+    def _bound_line(self, statement, exchange):
+        """The first line that got the statement's filler number, if any."""
+        known = exchange.prefetched
+        line_id = statement.filler and known.lines.get(
+            _external_id(statement, exchange.interface)
+        )
+        line = self.env[LINE].browse(line_id or [])
+        return line.exists() if line_id in known.fresh else line
+
+    @api.model
+    def _check_patient(self, order, statement, known):
+        """An identifier of the message must be the order's patient's, and none may be
+        somebody else's."""
+        patients = {
+            known.patients[triple].id
+            for triple in statement.identifiers
+            if triple in known.patients
+        }
+        if not patients:
+            raise _refused("lab.patient_unknown", MAPPING, order)
+        if patients != {order.partner_id.id}:
+            raise _refused("lab.patient_mismatch", CONFLICT, order)
+
+    @api.model
+    def _update(self, order, statement, exchange):
+        """Bring one test of an order up to date.
+
+        :return: the reason why there was nothing to do, or None
+        """
+        line = self._find_line(order, statement, exchange)
+        result = advance(
+            line._known_result(), statement.status, _time_of(statement, exchange)
+        )
+        if isinstance(result, str):
+            return result
+        authority = _authority(statement, exchange.interface)
+        line._apply_result(result, statement, authority, exchange.message_id)
+        self._bind_filler(line, statement, exchange)
+        return None
+
+    @api.model
+    def _find_line(self, order, statement, exchange):
+        """The test of an order: by filler number and code, else the ordered one of
+        this code that has no number yet, else a new one that the laboratory added."""
+        named = order.line_ids.filtered(lambda line: line.code in statement.codes)
+        if not statement.filler:
+            if len(named) > 1:
+                raise _refused("lab.line_ambiguous", CONFLICT, order)
+            return named or self._add_line(order, statement, exchange.prefetched)
+        authority = _authority(statement, exchange.interface)
+        same = named.filtered(
+            lambda line: (
+                line.filler_number == statement.filler
+                and line.filler_authority == authority
+            )
+        )
+        free = named.filtered(lambda line: not line.filler_number)
+        return (same or free)[:1] or self._add_line(
+            order, statement, exchange.prefetched
+        )
+
+    @api.model
+    def _add_line(self, order, statement, known):
+        products = [
+            known.products[code] for code in statement.codes if code in known.products
+        ]
+        return self.env[LINE].create(
+            {
+                "order_id": order.id,
+                "code": statement.codes[0],
+                "product_id": products[0].id if products else False,
+                "added_by_lab": True,
+                "sequence": 100,
+            }
+        )
+
+    @api.model
+    def _bind_filler(self, line, statement, exchange):
+        """Bind a filler number to the first test that got it. Laboratories give one
+        number to several tests of an order; the others are found through its order."""
+        if not statement.filler:
+            return
+        known = exchange.prefetched
+        key = _external_id(statement, exchange.interface)
+        if known.lines.setdefault(key, line.id) != line.id:
+            return
+        known.fresh.add(line.id)
+        exchange.bind(line, key, str(line.result_version))
+
+    # -- what else the framework asks ---------------------------------------------
+
+    @api.model
+    def _describe(self, document):
+        for statement in statements(document):
+            return _named(
+                order=statement.placer or statement.filler,
+                clinic=next(iter(statement.sites), ""),
+            )
+        return {}
+
+    @api.model
+    def _revert(self, message):
+        """Put back what every order of the message was before it, one step.
+
+        :raises HealthError: ``lab.revert_superseded``: a later result came, or the
+            former state is not known any more; class conflict
+        """
+        lines = self.env[LINE].search([("result_message_id", "=", message.id)])
+        orders = lines.order_id
+        stands = all(order.result_message_id == message for order in orders)
+        complete = orders and len(orders) == self._count_orders(message)
+        if not (stands and complete and lines._revert_result()):
+            raise HealthError("lab.revert_superseded", CONFLICT)
+        for order in orders:
+            latest = order.line_ids.sorted("result_at")[-1:].result_message_id
+            order._note_result(latest.id)
+
+    @api.model
+    def _count_orders(self, message):
+        """How many orders the message named."""
+        opened = self.env["health.payload"]._open_raw([message.id], "canonical")
+        document = json.loads(opened[message.id][0])
+        return len({each.placer or each.filler for each in statements(document)})
+
+
+def _is_ours(statement, company):
+    """The order number is one that our company gave."""
+    ours = company.lab_placer_authority
+    stated = statement.placer_authority
+    if not statement.placer:
+        return False
+    if not ours or not stated:
+        return True
+    return normalise_system(ours) == normalise_system(stated)
+
+
+def _authority(statement, interface):
+    """Who gave the filler number; a laboratory that does not say is its backend."""
+    stated = statement.filler_authority or interface.backend_id.code
+    return normalise_system(stated)
+
+
+def _external_id(statement, interface):
+    return f"{statement.filler}^{_authority(statement, interface)}"
+
+
+def _time_of(statement, exchange):
+    return statement.at or exchange.accepted_at.replace(microsecond=0)
+
+
+def _refused(code, error_class, order):
+    """An error about a known order, in terms of staff."""
+    subject = {
+        "order": order.placer_number,
+        "clinic": order.clinic_id.name,
+        "clinic_id": order.clinic_id.id,
+    }
+    return HealthError(code, error_class, subject=subject, group=("order",))
+
+
+def _sender_view(statement, known):
+    """Order and clinic as the message names them. The clinic only if it is one of
+    ours: anything else in those fields could be content."""
+    subject = {"order": (statement.placer or statement.filler)[:_REFERENCE_LENGTH]}
+    for site in statement.sites:
+        clinic = known.clinics.get(site.upper())
+        if clinic:
+            return {**subject, "clinic": clinic.name, "clinic_id": clinic.id}
+    return subject
+
+
+def _named(**references):
+    return {name: value for name, value in references.items() if value}

@@ -1,0 +1,7 @@
+from . import test_access
+from . import test_demo
+from . import test_matching
+from . import test_prefetch
+from . import test_privacy
+from . import test_revert
+from . import test_status
