@@ -6,6 +6,7 @@ source "$(dirname "$0")/lib.sh"
 source "$ROOT/setup/pg.sh"
 source "$ROOT/setup/db.sh"
 source "$ROOT/setup/services.sh"
+source "$ROOT/setup/live.sh"
 
 DB=${HEALTH_DEMO_DB:-health_demo}
 STACK=$STATE/stack/demo
@@ -39,24 +40,14 @@ check_ports() {
     require_port "$HEALTH_MLLP_PORT" HEALTH_MLLP_PORT
 }
 
-send_traffic() {
-    local script=$ROOT/tests/e2e/demo_traffic.py
-    [ -f "$script" ] || return 0
-    say "sending traffic"
-    "$VENV/bin/python" "$script" || {
-        status=1
-        say "the traffic did not go through as expected, see above"
-    }
-}
-
 closing() {
     cat <<TEXT
 
 Odoo is ready:  $HEALTH_URL
 Log in as:      $HEALTH_ADMIN_LOGIN / $HEALTH_ADMIN_PASSWORD
-Look at:        Health > Messages: what arrived, and what became of it
-                Health > Exceptions: what waits for a person, and why
-                Health > Lab Orders: the orders the results belong to
+Look at:        Integrations > Messages: what arrived, and what became of it
+                Integrations > Exceptions: what waits for a person, and why
+                Health > Laboratory orders: what the results belong to
 MLLP listener:  127.0.0.1:$HEALTH_MLLP_PORT
 Logs:           $HEALTH_LOG_DIR
 End it with:    make stop
@@ -74,7 +65,11 @@ if ! running; then say "starting Odoo and the MLLP listener"; fi
 "$ROOT/setup/stack" demo up "$DB"
 # shellcheck source=/dev/null
 source "$STACK/env"
-[ -n "$before" ] || send_traffic
+if [ -z "$before" ]; then
+    say "sending traffic"
+    send_traffic || status=$?
+    [ "$status" = 0 ] || say "the traffic did not go through as expected, see above"
+fi
 say "done"
 closing
 exit "$status"

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # A running system for tests and figures, on a database of its own, gone
-# afterwards. Source it after db.sh; set NAME first.
+# afterwards; and the traffic of the demo. Source it after db.sh; set NAME first.
 
 live_db() { echo "health_${NAME//-/_}"; }
 
@@ -25,4 +25,10 @@ stop_live() {
     "$ROOT/setup/stack" "$NAME" down
     db_drop "$(live_db)"
     rm -rf "${STATE:?}/stack/$NAME"
+}
+
+# send_traffic: real messages of a real partner, to the system of HEALTH_….
+send_traffic() {
+    local script=$ROOT/tests/e2e/demo_traffic.py
+    [ ! -f "$script" ] || "$VENV/bin/python" "$script"
 }

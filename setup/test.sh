@@ -61,6 +61,7 @@ run_live() {
     local folder
     step "running system" start_live
     [ -f "${HEALTH_CONF:-}" ] || return 0
+    step "traffic of the demo" send_traffic
     for folder in "${LIVE[@]}"; do
         if wanted "$folder" && has_tests "$folder"; then
             step "$folder" run_pytest "$folder"
