@@ -45,8 +45,8 @@ closing() {
 
 Odoo is ready:  $HEALTH_URL
 Log in as:      $HEALTH_ADMIN_LOGIN / $HEALTH_ADMIN_PASSWORD
-Look at:        Integrations > Messages: what arrived, and what became of it
-                Integrations > Exceptions: what waits for a person, and why
+Look at:        Integrations > Operations > Messages: what arrived, and what became of it
+                Integrations > Operations > Exceptions: what waits for a person, and why
                 Health > Laboratory orders: what the results belong to
 MLLP listener:  127.0.0.1:$HEALTH_MLLP_PORT
 Logs:           $HEALTH_LOG_DIR
