@@ -44,10 +44,11 @@ def split(raw: bytes) -> Batch:
         when there is content before the first message
     """
     start = message_start(raw)
-    if not raw[start:].strip():
+    raw = raw[start:] if start else raw
+    if not raw.strip():
         raise Er7Error("er7.empty", ack="AR")
-    marks = list(_CUT.finditer(raw, start))
-    if not marks or marks[0].start() != start:
+    marks = list(_CUT.finditer(raw))
+    if not marks or marks[0].start() != 0:
         raise Er7Error("er7.batch_structure", ack="AR", position=1)
     reader = _Reader()
     ends = [mark.start() for mark in marks[1:]] + [len(raw)]
@@ -84,50 +85,46 @@ class _Reader:
 
     def __init__(self) -> None:
         self.messages: list[bytes] = []
-        self.names: list[bytes] = []
-        self.open: list[bytes] = []
         self.counts: list[tuple[int | None, int]] = []
         self.file_count: int | None = None
-        self.missing_trailer = False
+        self._taken = 0
+        self._open: list[bytes] = []
+        self._counted = 0
+        self._ended = False
+        self._missing_trailer = False
 
     def take(self, name: bytes, segment: bytes, block: bytes) -> None:
         """One header, trailer or message; ``block`` reaches to the next of them."""
-        self.names.append(name)
+        self._taken += 1
+        if self._ended:
+            raise self._misplaced()
         if name == b"MSH":
-            self._refuse_after_file()
             self.messages.append(block)
             return
         if block[len(segment) :].strip():
             raise self._misplaced()
-        self._refuse_after_file()
         if name in (b"FHS", b"BHS"):
-            self._open(name)
+            self._begin(name)
+        elif name == b"BTS":
+            self._end_batch(_first_number(segment))
         else:
-            self._close(name, _first_number(segment))
+            self.file_count, self._ended = _first_number(segment), True
+            self._missing_trailer = b"BHS" in self._open
+            self._open = []
 
-    def _open(self, name: bytes) -> None:
-        if name == b"FHS" and len(self.names) > 1:
+    def _begin(self, name: bytes) -> None:
+        if b"BHS" in self._open or (name == b"FHS" and self._taken > 1):
             raise self._misplaced()
-        if b"BHS" in self.open:
-            raise self._misplaced()
-        self.open.append(name)
+        self._open.append(name)
 
-    def _close(self, name: bytes, count: int | None) -> None:
-        if name == b"FTS":
-            self.missing_trailer |= b"BHS" in self.open
-            self.file_count, self.open = count, []
-        else:
-            counted = len(self.messages) - sum(before for _, before in self.counts)
-            self.counts.append((count, counted))
-            if b"BHS" in self.open:
-                self.open.remove(b"BHS")
-
-    def _refuse_after_file(self) -> None:
-        if b"FTS" in self.names[:-1]:
-            raise self._misplaced()
+    def _end_batch(self, declared: int | None) -> None:
+        self.counts.append((declared, len(self.messages) - self._counted))
+        self._counted = len(self.messages)
+        if b"BHS" in self._open:
+            self._open.remove(b"BHS")
 
     def _misplaced(self) -> Er7Error:
-        return Er7Error("er7.batch_structure", position=len(self.names))
+        return Er7Error("er7.batch_structure", position=self._taken)
 
     def result(self) -> Batch:
         declared = [count for count, _counted in self.counts]
@@ -135,8 +132,8 @@ class _Reader:
         return Batch(
             messages=self.messages,
             declared_count=sum(declared) if known else None,
-            is_batch=self.names != [b"MSH"],
-            has_trailer=not self.open and not self.missing_trailer,
+            is_batch=(self._taken, len(self.messages)) != (1, 1),
+            has_trailer=not self._open and not self._missing_trailer,
             counts=tuple(self.counts),
             declared_batches=self.file_count,
         )

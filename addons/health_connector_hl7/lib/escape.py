@@ -27,6 +27,8 @@ class Null(enum.Enum):
 NULL = Null.NULL
 Value = str | Null | None
 
+MAX_SPACING = 20  # lines or blanks one sequence may ask for: a text must not explode
+
 _CONTROLS = [code for code in range(1, 0x20) if code != 0x09]
 _LINES = {".br": "\n", ".ce": "\n", ".sp": "\n", ".sk": " "}
 _SEQUENCE = r"""
@@ -67,7 +69,7 @@ def unescape(text: str, delimiters: Delimiters, codec: str = "utf-8") -> str:
         if match["hex"]:
             return _from_hex(match["hex"], codec, whole)
         if command := match["command"]:
-            times = min(abs(int(match["count"] or 1)), 99)
+            times = min(abs(int(match["count"] or 1)), MAX_SPACING)
             return _LINES.get(command, "") * (times if command[1] == "s" else 1)
         return whole
 

@@ -10,13 +10,13 @@ from collections.abc import Iterable, Iterator
 
 from .msh import Header
 from .segment import Segment
-from .structures import GroupDefinition, Item, definition, structure_name
+from .structures import GroupDefinition, definition, structure_name
 
 
 class Group:
     """A group of segments and groups, in the order of the structure."""
 
-    __slots__ = ("_by_name", "_position", "children", "definition", "name")
+    __slots__ = ("_by_name", "_last", "_position", "children", "definition", "name")
 
     def __init__(self, name: str, group_definition: GroupDefinition | None = None):
         self.name = name
@@ -24,6 +24,7 @@ class Group:
         self.children: list[Segment | Group] = []
         self._by_name: dict[str, list[Segment]] | None = None
         self._position = -1
+        self._last: dict[str, Group] = {}
 
     def __iter__(self) -> Iterator[Segment]:
         """Every segment of the group, those of inner groups included."""
@@ -75,14 +76,11 @@ def group_segments(header: Header, segments: Iterable[Segment]) -> Group:
 
 def _find_place(stack: list[Group], name: str) -> list[Group]:
     """The open groups after a segment of this name, outermost first."""
-    for depth in range(len(stack), 0, -1):
-        number = _next_item(stack[depth - 1], name)
-        if number is not None:
-            return _enter(stack[:depth], number, name)
-    for depth in range(len(stack), 0, -1):
-        number = _any_item(stack[depth - 1], name)
-        if number is not None:
-            return _enter(stack[:depth], number, name)
+    for find in _FINDERS:
+        for depth in range(len(stack), 0, -1):
+            number = find(stack[depth - 1], name)
+            if number is not None:
+                return _enter(stack[:depth], number, name)
     return stack
 
 
@@ -95,13 +93,31 @@ def _next_item(group: Group, name: str) -> int | None:
     return None
 
 
+def _earlier_item(group: Group, name: str) -> int | None:
+    """A place that was passed already: the segment came out of order."""
+    for number, item in enumerate(group.definition.items):
+        if name in item.starters:
+            return number
+    return None
+
+
+def _begun_item(group: Group, name: str) -> int | None:
+    """A group that was begun already and knows the segment."""
+    for number, item in enumerate(group.definition.items):
+        if name in item.known and item.group and item.group.name in group._last:
+            return number
+    return None
+
+
 def _any_item(group: Group, name: str) -> int | None:
-    """Any place that takes the segment: it came out of order, or the segment that
-    should begin its group is missing."""
+    """A group that knows the segment: the one that should begin it is missing."""
     for number, item in enumerate(group.definition.items):
         if name in item.known:
             return number
     return None
+
+
+_FINDERS = (_next_item, _earlier_item, _begun_item, _any_item)
 
 
 def _enter(stack: list[Group], number: int, name: str) -> list[Group]:
@@ -111,23 +127,11 @@ def _enter(stack: list[Group], number: int, name: str) -> list[Group]:
     group._position = max(group._position, number)
     if item.group is None:
         return stack
-    inner = _reopened(group, item, name)
+    begins_another = item.repeats and name in item.starters
+    inner = None if begins_another else group._last.get(item.group.name)
     if inner is None:
-        inner = Group(item.group.name, item.group)
+        inner = group._last[item.group.name] = Group(item.group.name, item.group)
         group.children.append(inner)
-    number = _next_item(inner, name)
-    if number is None:
-        number = _any_item(inner, name)
+    numbers = (find(inner, name) for find in _FINDERS)
+    number = next(number for number in numbers if number is not None)
     return _enter([*stack, inner], number, name)
-
-
-def _reopened(group: Group, item: Item, name: str) -> Group | None:
-    """The last group of this item, when the segment cannot begin another one."""
-    if item.repeats and name in item.group.starters:
-        return None
-    existing = [
-        child
-        for child in group.children
-        if isinstance(child, Group) and child.definition is item.group
-    ]
-    return existing[-1] if existing else None

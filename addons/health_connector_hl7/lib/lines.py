@@ -41,7 +41,7 @@ def read_lines(text: str, field_sep: str) -> Lines:
 
 def _split_lines(text: str, field_sep: str) -> Lines:
     """Cut at CR, CRLF, LF and runs of them. In a message that uses CR, a lone LF is
-    content, unless a segment begins behind it."""
+    content, unless it ends the header or a segment begins behind it."""
     lines = text.split("\r")
     last = lines.pop()
     if "\n" in text or "" in lines:
@@ -56,7 +56,7 @@ def _split_mixed_lines(parts: list[str], only_lf: bool, field_sep: str) -> Lines
     for number in range(0, len(parts) - 1, 2):
         line, ending, follower = parts[number : number + 3]
         open_parts.append(line)
-        is_end = only_lf or "\r" in ending or not follower
+        is_end = only_lf or "\r" in ending or not follower or not lines
         if is_end or _is_prefix(follower[:4], field_sep):
             lines.append("".join(open_parts))
             endings.append(ending)
@@ -71,14 +71,15 @@ def _split_mixed_lines(parts: list[str], only_lf: bool, field_sep: str) -> Lines
 
 def _absorb_blank_lines(lines: list[str], endings: list[str]) -> Lines:
     """A line of nothing but blanks belongs to the line end before it."""
-    kept_lines, kept_endings = lines[:1], endings[:1]
-    for line, ending in zip(lines[1:], endings[1:], strict=True):
-        if line.strip(" \t"):
+    kept_lines: list[str] = []
+    kept_endings: list[list[str]] = []
+    for line, ending in zip(lines, endings, strict=True):
+        if line.strip(" \t") or not kept_lines:
             kept_lines.append(line)
-            kept_endings.append(ending)
+            kept_endings.append([ending])
         else:
-            kept_endings[-1] += line + ending
-    return kept_lines, kept_endings
+            kept_endings[-1] += (line, ending)
+    return kept_lines, ["".join(parts) for parts in kept_endings]
 
 
 def _refuse_bad_line(lines: list[str], field_sep: str) -> None:

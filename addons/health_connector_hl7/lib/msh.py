@@ -22,7 +22,7 @@ HEADER_SEGMENTS = ("MSH", "FHS", "BHS")
 NULL_TEXT = '""'
 
 _FIRST_LINE = re.compile(rb"[^\r\n]*")
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f]")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1a\x1c-\x1f]")  # TAB and ESC may occur
 _DELIMITER = re.compile(r"[!-/:-@\[-~]")
 _SOURCE = re.compile(
     r"(?P<segment>[A-Z][A-Z0-9]{2})(?:\((?P<nth>[1-9]\d{0,2})\))?-(?P<field>[1-9]\d{0,2})"
@@ -94,8 +94,6 @@ def read_header(line: str) -> Header:
     """Like :func:`peek`, from the text of an MSH segment."""
     delimiters = line_delimiters(line)
     field_sep = delimiters.field
-    if _CONTROL.search(line):
-        raise Er7Error("er7.control_character", hl7_code="102", ack="AR", segment="MSH")
     fields = line.split(field_sep)
     fields += [""] * (18 - len(fields))
     code, trigger, structure = _message_type(fields[8], delimiters)
@@ -134,7 +132,8 @@ def check(header: Header) -> None:
 def first_line(raw: bytes) -> str:
     """The MSH segment as Latin-1 text, without BOM, leading line ends, terminator.
 
-    :raises Er7Error: AR, when the bytes do not begin with a message header
+    :raises Er7Error: AR, when the bytes do not begin with a message header, or it
+        holds control characters (a lost frame, binary data)
     """
     if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise Er7Error("er7.charset", hl7_code="102", ack="AR", charset="UTF-16")
@@ -144,6 +143,8 @@ def first_line(raw: bytes) -> str:
         raise Er7Error("er7.empty", ack="AR")
     if line[:3] != "MSH":
         raise Er7Error("er7.no_msh", ack="AR", position=1)
+    if _CONTROL.search(line):
+        raise Er7Error("er7.control_character", hl7_code="102", ack="AR", segment="MSH")
     return line
 
 
@@ -206,7 +207,10 @@ def read_delimiters(field_sep: str, encoding_chars: str) -> Delimiters:
 
 
 def _message_type(field: str, delimiters: Delimiters) -> tuple[str, str, str]:
-    parts = [part.strip() for part in field.split(delimiters.component)]
+    separator = delimiters.component
+    if separator not in field and "^" not in delimiters:
+        separator = "^"  # other separators declared, MSH-9 copied from a template
+    parts = [part.strip() for part in field.split(separator)]
     code, trigger, structure = (parts + ["", ""])[:3]
     return code, trigger, structure
 

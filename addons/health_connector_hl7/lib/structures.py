@@ -39,7 +39,9 @@ STRUCTURES = {
           [{{SPECIMEN: SPM [{{SPECIMEN_OBSERVATION: OBX [{{PRT}}]}}]}}]}}}} [DSC]""",
     "ORU_R30": f"""MSH [{{SFT}}] PID [PD1] [{{OBX}}] [VISIT: PV1 [PV2]]
         [ORC] OBR [{{NTE}}] [{{TIMING_QTY: TQ1 [{{TQ2}}]}}] [{{OBSERVATION: {OBX}}}]""",
-    "OUL_R22": f"""MSH [{{SFT}}] [NTE] [PATIENT: {PID}] [VISIT: PV1 [PV2]]
+    "OUL_R22": f"""MSH [{{SFT}}] [NTE]
+        [PATIENT: {PID} [{{PATIENT_OBSERVATION: OBX [{{PRT}}]}}]]
+        [VISIT: PV1 [PV2] [{{PRT}}]]
         {{SPECIMEN: SPM [{{OBX}}] [{{CONTAINER: SAC [INV]}}]
           {{ORDER: [ORC] OBR [ORC] [{{NTE}}] [{{TIMING_QTY: TQ1 [{{TQ2}}]}}]
             [{{RESULT: OBX [TCD] [{{SID}}] [{{NTE}}]}}] [{{CTI}}]}}}} [DSC]""",
@@ -60,21 +62,35 @@ STRUCTURES = {
           {{ORDER=ORC,OBR: [ORC] {TIMING}
             [OBSERVATION_REQUEST: OBR [TCD] [{{NTE}}] [{{DG1}}]
               [{{OBSERVATION: {OBX}}}] {PRIOR_RESULT}] [{{FT1}}] [{{CTI}}] [BLG]}}}}""",
-    "ORL_O22": f"""MSH MSA [{{ERR}}] [{{SFT}}] [{{NTE}}] [RESPONSE: [PATIENT: PID]
-        [{{ORDER: ORC {TIMING} [OBSERVATION_REQUEST: OBR
-          [{{SPECIMEN: SPM [{{SAC}}]}}]]}}]]""",
+    "ORL_O22": f"""MSH MSA [{{ERR}}] [{{SFT}}] [{{NTE}}]
+        [RESPONSE: [PATIENT=PID,ORC: [PID]
+          [{{ORDER: ORC {TIMING} [OBSERVATION_REQUEST: OBR
+            [{{SPECIMEN: SPM [{{SAC}}]}}]]}}]]]""",
     "SIU_S12": """MSH SCH [{TQ1}] [{NTE}]
         [{PATIENT: PID [PD1] [PV1] [PV2] [{OBX}] [{DG1}]}]
         {RESOURCES: RGS [{SERVICE: AIS [{NTE}]}] [{GENERAL_RESOURCE: AIG [{NTE}]}]
           [{LOCATION_RESOURCE: AIL [{NTE}]}] [{PERSONNEL_RESOURCE: AIP [{NTE}]}]}""",
     "ADT_A01": f"MSH [{{SFT}}] EVN PID [PD1] [{{ROL}}] [MRG] [{{NK1}}] {VISIT_FACTS}",
     "ADT_A39": "MSH [{SFT}] EVN {PATIENT: PID [PD1] MRG [PV1]}",
+    "ADT_A45": "MSH [{SFT}] EVN PID [PD1] {MERGE_INFO: MRG [PV1]}",
+    "BAR_P01": f"MSH [{{SFT}}] EVN PID [PD1] [{{ROL}}] {{VISIT: {VISIT_FACTS}}}",
     "DFT_P03": f"""MSH [{{SFT}}] EVN PID [PD1] [{{ROL}}] [PV1] [PV2] [{{ROL}}] [{{DB1}}]
-        [{{COMMON_ORDER: ORC {TIMING} [ORDER: OBR [{{NTE}}]] [{{OBSERVATION: {OBX}}}]}}]
+        [{{COMMON_ORDER: ORC [{{TIMING_QUANTITY: TQ1 [{{TQ2}}]}}]
+          [ORDER: OBR [{{NTE}}]] [{{OBSERVATION: {OBX}}}]}}]
         {{FINANCIAL: FT1 [{{NTE}}] [{{FINANCIAL_PROCEDURE: PR1 [{{ROL}}]}}]
-          [{{FINANCIAL_COMMON_ORDER: ORC [OBR] [{{NTE}}]
+          [{{FINANCIAL_COMMON_ORDER: ORC [{{FINANCIAL_TIMING_QUANTITY: TQ1 [{{TQ2}}]}}]
+            [FINANCIAL_ORDER: OBR [{{NTE}}]]
             [{{FINANCIAL_OBSERVATION: {OBX}}}]}}]}}
         [{{DG1}}] [DRG] [{{GT1}}] {INSURANCE} [ACC]""",
+    "MFN_M02": """MSH [{SFT}] MFI {MF_STAFF: MFE STF [{PRA}] [{ORG}] [{AFF}] [{LAN}]
+        [{EDU}] [{CER}] [{NTE}]}""",
+    "MFN_M04": "MSH [{SFT}] MFI {MF_CDM: MFE [{NTE}] CDM [{PRC}]}",
+    "MFN_M05": """MSH [{SFT}] MFI {MF_LOCATION: MFE LOC [{LCH}] [{LRL}]
+        [{MF_LOC_DEPT: LDP [{LCH}] [{LCC}]}]}""",
+    "MFN_M08": """MSH [{SFT}] MFI {MF_TEST_NUMERIC: MFE OM1 [OM2] [OM3] [OM4]}""",
+    "MFN_M15": "MSH [{SFT}] MFI {MF_INV_ITEM: MFE IIM}",
+    "VXU_V04": f"""MSH [{{SFT}}] {PID} [PATIENT: PV1 [PV2]] [{{GT1}}] {INSURANCE}
+        [{{ORDER=ORC,RXA: [ORC] {TIMING} RXA [RXR] [{{OBSERVATION: {OBX}}}]}}]""",
     "REF_I12": f"""MSH [{{SFT}}] [MSA] [RF1] [AUTHORIZATION_CONTACT: AUT [CTD]]
         {{PROVIDER_CONTACT: PRD [{{CTD}}]}} PID [{{NK1}}] [{{GT1}}] {INSURANCE} [ACC]
         [{{DG1}}] [{{DRG}}] [{{AL1}}] [{{PROCEDURE: PR1 [AUT] [CTD]}}]
@@ -95,7 +111,9 @@ _EVENTS = {
     **dict.fromkeys((f"ADT^A{n:02}" for n in (1, 3, 4, 5, 6, 7, 8, 13, 14, 28, 31)),
                     "ADT_A01"),
     **dict.fromkeys((f"ADT^A{n:02}" for n in (39, 40, 41, 42)), "ADT_A39"),
-    "DFT": "DFT_P03", "DFT^P03": "DFT_P03",
+    "ADT^A45": "ADT_A45", "BAR^P01": "BAR_P01", "DFT": "DFT_P03", "DFT^P03": "DFT_P03",
+    **{f"MFN^M{n:02}": f"MFN_M{n:02}" for n in (2, 4, 5, 8, 15)},
+    "VXU^V04": "VXU_V04",
     **dict.fromkeys(("REF^I12", "REF^I13", "REF^I14", "REF^I15",
                      "RRI^I12", "RRI^I13", "RRI^I14", "RRI^I15"), "REF_I12"),
     "MDM^T02": "MDM_T02", "MDM^T04": "MDM_T02", "MDM^T06": "MDM_T02",
