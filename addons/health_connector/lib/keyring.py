@@ -133,7 +133,7 @@ class Keyring:
             raise KeyringError("keyring.format", "the sealed bytes have another format")
         try:
             return cipher.decrypt(sealed[1:13], sealed[13:], aad)
-        except InvalidTag as exc:
+        except (InvalidTag, ValueError) as exc:  # ValueError: cut short
             raise KeyringError(
                 "keyring.tampered", "the payload was altered or belongs elsewhere"
             ) from exc
@@ -147,7 +147,8 @@ class Keyring:
         the ring nobody can try candidates.
         """
         if isinstance(text, str):
-            text = text.encode()
+            # broken input (half a surrogate pair) is hashed, not refused
+            text = text.encode("utf-8", "surrogatepass")
         digest = hmac.digest(
             self._index, scope.encode() + b"\x00" + text, hashlib.sha256
         )

@@ -39,5 +39,6 @@ class RetryPolicy:
             return None
         if told is not None:
             return max(self.floor, told)
-        curve = min(self.cap, self.base * 2 ** (tries - 1))
+        # 2 to the 60th second is far beyond any cap; more would not fit a float
+        curve = min(self.cap, self.base * 2 ** min(tries - 1, 60))
         return max(self.floor, draw(0.0, curve))
