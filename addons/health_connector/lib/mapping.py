@@ -26,6 +26,9 @@ from .errors import MAPPING, HealthError
 Source = Callable[[Any], Any]
 Converter = Callable[[Any, "Context"], Any]
 
+#: what sources and converters raise when the content is not as they expect
+_UNFIT = (ValueError, TypeError, ArithmeticError, LookupError)
+
 _TARGET = re.compile(r"[a-z][a-z0-9_]*(\[\])?(\.[a-z][a-z0-9_]*(\[\])?)*\Z")
 
 
@@ -110,8 +113,8 @@ class Program:
     def run(self, tree: Any, context: Context | None = None) -> Result:
         """Map one tree.
 
-        :raises HealthError: ``mapping.required`` or ``mapping.convert``, with the
-            target's name in ``params``; class mapping
+        :raises HealthError: ``mapping.required``, ``mapping.source`` or
+            ``mapping.convert``, the target's name in ``params``; class mapping
         """
         result = Result({})
         _fill(self._root, tree, result.document, context or Context(), result.lookups)
@@ -128,10 +131,12 @@ def compile_lines(
 
     :param compile_source: the codec's compiler for its notation
     :param allowed: data classes the interface may carry; None for all
-    :raises HealthError: ``mapping.target``, ``mapping.source``, ``mapping.converter``
+    :raises HealthError: ``mapping.target``, ``mapping.overlap``, ``mapping.source``,
+        ``mapping.converter``
     """
     scopes = {"": _Scope()}
-    kept = [line for line in lines if allowed is None or line.data_class in allowed]
+    kept = _permitted(tuple(lines), allowed)
+    _check_overlap(kept)
     for line in sorted(kept, key=lambda line: line.target.count("[]")):
         _check_target(line.target)
         if line.target.endswith("[]"):
@@ -164,6 +169,35 @@ def resolve(lookups: Iterable[Lookup], table: Mapping[tuple[str, str], str]) -> 
 
 
 # -- compiling ------------------------------------------------------------------
+
+
+def _permitted(lines: Sequence[Line], allowed: frozenset[str] | None) -> list[Line]:
+    """The lines the policy lets pass; a list that may not takes its lines along."""
+    if allowed is None:
+        return list(lines)
+    closed = tuple(
+        f"{line.target}."
+        for line in lines
+        if line.target.endswith("[]") and line.data_class not in allowed
+    )
+    return [
+        line
+        for line in lines
+        if line.data_class in allowed and not line.target.startswith(closed)
+    ]
+
+
+def _check_overlap(lines: Sequence[Line]) -> None:
+    """A place holds a value, an object or a list, not two of them."""
+    holds: dict[str, str] = {}
+    for line in lines:
+        steps = line.target.split(".")
+        for count, step in enumerate(steps, 1):
+            inner = "object" if count < len(steps) else "value"
+            kind = "list" if step.endswith("[]") else inner
+            place = ".".join(steps[:count]).removesuffix("[]")
+            if holds.setdefault(place, kind) != kind:
+                raise mapping_error("overlap", target=line.target[:80])
 
 
 def _check_target(target: str) -> None:
@@ -247,7 +281,7 @@ def _fill(
 def _rows(
     scope: _Scope, node: Any, context: Context, lookups: list[Lookup]
 ) -> list[dict[str, Any]]:
-    nodes = scope.source(node) if scope.source else None
+    nodes = _find(scope.source, node, scope.target) if scope.source else None
     if nodes is None:
         return []
     if isinstance(nodes, (str, bytes)) or not isinstance(nodes, Sequence):
@@ -261,9 +295,19 @@ def _rows(
     return rows
 
 
+def _find(source: Source, node: Any, target: str) -> Any:
+    """What a source finds; a tree that is not as the source expects is no bug."""
+    try:
+        return source(node)
+    except HealthError:
+        raise
+    except _UNFIT:
+        raise mapping_error("source", target=target) from None
+
+
 def _value(item: _Field, node: Any, context: Context) -> Any:
     line = item.line
-    value = item.source(node)
+    value = _find(item.source, node, line.target)
     if (value is None or value == "") and line.default is not None:
         return line.default
     if value is None or value == "":
@@ -276,7 +320,7 @@ def _value(item: _Field, node: Any, context: Context) -> Any:
         return item.convert(value, context)
     except HealthError:
         raise
-    except (ValueError, TypeError, ArithmeticError, LookupError):
+    except _UNFIT:
         # the cause's text could repeat the value: only the place is told
         raise mapping_error(
             "convert", target=line.target, converter=line.converter
