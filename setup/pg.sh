@@ -71,6 +71,7 @@ pg_stop() { ! pg_running || pg_ctl -m fast -w stop; }
 # use_postgres: a server is up and the PG* variables name it.
 use_postgres() {
     local version
+    require_packages psql=postgresql-client
     if pg_is_private; then
         export PGHOST=$PG PGUSER=${PGUSER:-health}
         with_lock "pg-$(basename "$STATE")" pg_start
