@@ -88,7 +88,7 @@ def advance(known: Result, status: str, at: datetime) -> Result | str:
 
     :return: the new result, or the reason why the report is ignored
     """
-    if known.at and at < known.at:
+    if known.at and at < known.at and not _is_first_release(known, status):
         return STALE_TIME
     if known.status in WITHDRAWN and status not in WITHDRAWN and at == known.at:
         # a copy of what was withdrawn must not bring it back
@@ -98,6 +98,13 @@ def advance(known: Result, status: str, at: datetime) -> Result | str:
     if status == REGISTERED and known.status in REPORTED:
         return STALE_STATUS
     return Result(_kept(known.status, status), at, _version(known, status, at))
+
+
+def _is_first_release(known: Result, status: str) -> bool:
+    """Final comes after preliminary whatever their times say: one may be the time of
+    the result and the other that of the message. Not where a result was withdrawn
+    before: then it could be the withdrawn one."""
+    return known.status in OPEN and known.version <= 1 and status in RELEASED
 
 
 def _kept(known: str, status: str) -> str:

@@ -82,6 +82,11 @@ class TestStatus(LabCase):
         self.assert_ignored(older, "lab.stale_time")
         self.assert_line("final", 1)
 
+    def test_final_replaces_preliminary_even_with_an_earlier_time(self):
+        self.report(cbc("P", self.at(5)))
+        self.report(cbc("F", self.at(4)))
+        self.assert_line("final", 1)
+
     def test_corrections_are_versions(self):
         self.report(cbc("F", self.at(0)))
         self.report(cbc("C", self.at(1)))
