@@ -86,9 +86,12 @@ def payload_aad(uid: str, stage: str) -> bytes:
     return f"{uid}|{stage}".encode()
 
 
+# Ids follow the batch: the drain keeps messages of one order key in the order of
+# their ids. Rows are inserted in the order of their keys: two batches that share
+# keys then wait for each other in one direction only, and cannot deadlock.
 _STORE = """
-WITH incoming AS (
-    SELECT * FROM unnest(
+WITH incoming AS MATERIALIZED (
+    SELECT nextval('health_message_id_seq') AS id, i.* FROM unnest(
         %s::varchar[], %s::int[], %s::int[], %s::int[], %s::int[], %s::varchar[],
         %s::varchar[], %s::varchar[], %s::int[], %s::varchar[], %s::varchar[],
         %s::int[], %s::varchar[], %s::bytea[], %s::varchar[], %s::varchar[]
@@ -99,23 +102,24 @@ WITH incoming AS (
     )
 ), stored AS (
     INSERT INTO health_message (
-        uid, interface_id, backend_id, company_id, priority, dedupe_key,
+        id, uid, interface_id, backend_id, company_id, priority, dedupe_key,
         order_key, content_hash, conflict_id, message_type, external_ref,
         size, direction, state, tries, accepted_at, state_at, next_try_at
     )
-    SELECT uid, interface_id, backend_id, company_id, priority, dedupe_key,
+    SELECT id, uid, interface_id, backend_id, company_id, priority, dedupe_key,
            order_key, content_hash, conflict_id, message_type, external_ref,
            size, 'in', 'pending', 0, now() AT TIME ZONE 'UTC',
            now() AT TIME ZONE 'UTC', now() AT TIME ZONE 'UTC'
       FROM incoming
+     ORDER BY interface_id, dedupe_key, id
     ON CONFLICT (interface_id, dedupe_key) DO NOTHING
     RETURNING id, uid, accepted_at
 ), payload AS (
     INSERT INTO health_payload (
         message_id, stage, key_id, sealed, size, content_type, charset
     )
-    SELECT stored.id, 'raw', key_id, sealed, size, content_type, charset
-      FROM stored JOIN incoming USING (uid)
+    SELECT id, 'raw', key_id, sealed, size, content_type, charset
+      FROM stored JOIN incoming USING (id)
 )
 SELECT uid, id, accepted_at FROM stored
 """
@@ -143,17 +147,15 @@ class _Row:
         return self.unit.channel.interface_id, self.dedupe_key
 
 
-def accept(
-    cr: Cursor, keyring: Sealer, batch: Sequence[Incoming]
-) -> list[Receipt]:
+def accept(cr: Cursor, keyring: Sealer, batch: Sequence[Incoming]) -> list[Receipt]:
     """Store a batch of incoming units; receipts come back in the same order.
 
     Same key and same bytes as a stored message: a ``duplicate`` receipt that names
     the first one, nothing is written. Same key, other bytes: the unit is stored
     beside the first and the receipt says ``conflict``; the drain parks it under an
     exception. The caller commits. Safe to repeat as a whole. At READ COMMITTED it
-    never fails on a race; at REPEATABLE READ a race raises a serialization failure
-    and the transaction must be run again.
+    never fails on a race, it waits for how the other one ends; at REPEATABLE READ a
+    race raises a serialization failure and the transaction must be run again.
     """
     rows = [_prepare(keyring, unit) for unit in batch]
     receipts: dict[str, Receipt] = {}
@@ -183,6 +185,8 @@ def _store(
     verdict: str,
 ) -> None:
     """Insert what is new and note its receipt; rows already there are left out."""
+    if not rows:
+        return
     records = [_record(keyring, row) for row in rows]
     cr.execute(_STORE, [list(column) for column in zip(*records, strict=True)])
     for uid, message_id, accepted_at in cr.fetchall():
@@ -205,14 +209,20 @@ def _record(keyring: Sealer, row: _Row) -> tuple:
         order_key,
         row.content_hash,
         row.conflict_id,
-        unit.message_type[:REFERENCE_LENGTH],
-        unit.external_ref[:REFERENCE_LENGTH],
+        _reference(unit.message_type),
+        _reference(unit.external_ref),
         len(unit.raw),
         key_id,
         sealed,
-        unit.content_type[:REFERENCE_LENGTH],
-        unit.charset[:REFERENCE_LENGTH],
+        _reference(unit.content_type),
+        _reference(unit.charset),
     )
+
+
+def _reference(text: str) -> str:
+    """A partner's text as a column can hold it: no NUL, no broken letters, short."""
+    clean = text.replace("\0", "").encode("utf-8", "replace").decode()
+    return clean[:REFERENCE_LENGTH]
 
 
 def _find(cr: Cursor, rows: list[_Row]) -> dict[tuple[int, str], tuple]:
