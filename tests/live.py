@@ -73,10 +73,8 @@ def drained() -> bool:
     count, they wait for a person."""
     return not query(
         """SELECT 1 FROM health_message m
-            WHERE m.state IN %s AND NOT EXISTS (
-                SELECT 1 FROM health_message e
-                 WHERE e.backend_id = m.backend_id AND e.order_key = m.order_key
-                   AND e.id < m.id AND e.state = 'parked')
+            WHERE m.state IN %s AND NOT (m.order_key IS NOT NULL AND m.order_key IN (
+                SELECT order_key FROM health_message WHERE state = 'parked'))
             LIMIT 1""",
         OPEN_STATES,
     )

@@ -11,6 +11,7 @@ import random
 import re
 import socket
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
@@ -29,6 +30,7 @@ from live import (
 
 LONG = bool(os.environ.get("HEALTH_LONG"))
 MUTATIONS = 100_000 if LONG else 10_000
+SENDERS = 4
 SEED = int(os.environ.get("HEALTH_SEED", "20261122"))
 
 POSITIVE = {"AA", "CA"}
@@ -80,18 +82,22 @@ def canary():
 
 
 def test_every_sample_gets_an_answer_and_nothing_accepted_is_lost(canary) -> None:
-    """One connection for all; where the listener closes, the next one opens."""
-    before, positive, peer = accepted_rows(), 0, MllpPeer()
-    sent = 0
+    """One connection for all; where the listener closes, the next one opens.
+
+    A sample that is itself an acknowledgement gets no answer: each sample is followed
+    by a message whose answer is waited for.
+    """
+    before, positive, sent = accepted_rows(), 0, 0
+    peer = MllpPeer()
     for path in samples():
         content = path.read_bytes().strip(START + END)
         if not content.strip():
             continue
         sent += 1
-        answer = peer.ask(content)
-        positive += (answer or b"").count(b"MSA|AA")
-        if answer is None:
-            peer = MllpPeer()
+        peer.send(content)
+        peer.send(result(f"AFTER{sent}"))
+        peer, answers = answers_until(peer, f"AFTER{sent}".encode())
+        positive += sum(answer.count(b"MSA|AA") for answer in answers)
     assert sent >= 100
     stored = accepted_rows() - before
     # a duplicate is acknowledged again without a new row; nothing is stored unasked
@@ -124,33 +130,40 @@ def mutate(draw: random.Random, message: bytes) -> bytes:
 
 def test_random_mutations(canary) -> None:
     """Seeded mutations over a few connections; frames may break, the listener not."""
-    draw = random.Random(SEED)
-    base = [result(f"MUT{number}") for number in range(20)]
+    base = [result(f"MUT{number}", f"LAB-0000{number:02}") for number in range(1, 21)]
     base += [path.read_bytes() for path in list(samples())[:60]]
     base = [message for message in base if len(message) < 20_000]
-    peer, answers = MllpPeer(timeout=30), 0
-    for number in range(MUTATIONS):
-        content = mutate(draw, draw.choice(base)).replace(START, b"").replace(END, b"")
-        peer.send(content)
-        # several in flight: answers are read in bundles
-        if number % 50 == 49:
-            peer.send(result(f"SYNC{SEED}-{number}"))
-            peer, read = drain_answers(peer, f"SYNC{SEED}-{number}".encode())
-            answers += read
-    assert answers > MUTATIONS / 2
+    with ThreadPoolExecutor(SENDERS) as pool:
+        answers = pool.map(lambda seed: send_mutations(seed, base), range(SENDERS))
+    assert sum(answers) > MUTATIONS / 2
     wait_for(drained, 300)
 
 
-def drain_answers(peer: MllpPeer, marker: bytes) -> tuple[MllpPeer, int]:
-    """Read until the marker's answer; a closed connection is replaced."""
-    read = 0
+def send_mutations(seed: int, base: list[bytes]) -> int:
+    """One partner's share; answers are read in bundles. Returns how many came."""
+    draw = random.Random(SEED + seed)
+    peer, count = MllpPeer(timeout=30), 0
+    for number in range(MUTATIONS // SENDERS):
+        content = mutate(draw, draw.choice(base)).replace(START, b"").replace(END, b"")
+        peer.send(content)
+        if number % 50 == 49:
+            marker = f"SYNC{seed}-{number}"
+            peer.send(result(marker))
+            peer, answers = answers_until(peer, marker.encode())
+            count += len(answers)
+    return count
+
+
+def answers_until(peer: MllpPeer, marker: bytes) -> tuple[MllpPeer, list[bytes]]:
+    """Read up to the marker's answer; a connection that was closed is replaced."""
+    answers = []
     while True:
         answer = peer.answer()
         if answer is None:
-            return MllpPeer(timeout=30), read
-        read += 1
+            return MllpPeer(timeout=30), answers
+        answers.append(answer)
         if marker in answer:
-            return peer, read
+            return peer, answers
 
 
 @pytest.mark.parametrize(
@@ -215,22 +228,24 @@ def test_many_idle_connections_leave_room_for_work() -> None:
             each.close()
 
 
+@pytest.fixture(scope="module")
+def post():
+    """Send a body to the HTTP door of the same flow."""
+    key = bearer_key("northlab")
+    address = f"{os.environ['HEALTH_URL']}/health/in/northlab-oru-http"
+
+    def send(data: bytes) -> requests.Response:
+        headers = {
+            "Authorization": f"Bearer {key}",
+            "Content-Type": "application/hl7-v2",
+        }
+        return requests.post(address, data=data, headers=headers, timeout=60)
+
+    return send
+
+
 class TestHttp:
     """The same at the HTTP door."""
-
-    @pytest.fixture(scope="class")
-    def post(self):
-        key = bearer_key("northlab")
-        address = f"{os.environ['HEALTH_URL']}/health/in/northlab-oru-http"
-
-        def send(data: bytes) -> requests.Response:
-            headers = {
-                "Authorization": f"Bearer {key}",
-                "Content-Type": "application/hl7-v2",
-            }
-            return requests.post(address, data=data, headers=headers, timeout=60)
-
-        return send
 
     def test_every_sample_is_accepted_or_told_what_to_do(self, post) -> None:
         for path in samples():

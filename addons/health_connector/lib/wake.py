@@ -29,15 +29,14 @@ SELECT b.id FROM health_backend b
                            AT TIME ZONE 'UTC')
 """
 
-# at most one trigger waits: a burst of wake-ups is one run of the cron
+# Always a new trigger: one that is there may belong to a run of the cron that has
+# looked already. Whole seconds, as Odoo's own: the run clears up to the second.
 _TRIGGER = """
 INSERT INTO ir_cron_trigger (cron_id, call_at, create_date, write_date)
 SELECT d.res_id, t.at, t.at, t.at
-  FROM ir_model_data d, (SELECT now() AT TIME ZONE 'UTC' AS at) t
+  FROM ir_model_data d,
+       (SELECT date_trunc('second', now() AT TIME ZONE 'UTC') AS at) t
  WHERE d.module = 'health_connector' AND d.name = 'cron_dispatch'
-   AND NOT EXISTS (
-    SELECT 1 FROM ir_cron_trigger w
-     WHERE w.cron_id = d.res_id AND w.call_at <= t.at)
 RETURNING id
 """
 

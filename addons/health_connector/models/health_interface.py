@@ -187,20 +187,22 @@ class HealthInterface(models.Model):
         """The pure form of the retry policy."""
         return RetryPolicy(self.max_tries, self.retry_base, self.retry_cap)
 
-    def _canonical(self, tree):
-        """Map a tree by this interface's mapping and field policy.
+    def _mapper(self):
+        """A function that maps one tree by this interface's mapping and field policy.
+        Get it once for a batch.
 
-        :return: ``lib.mapping.Result``; its lookups are still to be resolved
+        It returns a ``lib.mapping.Result`` whose lookups are still to be resolved.
         """
         if not self.mapping_id:
-            return Result(dict(tree))
+            return lambda tree: Result(dict(tree))
         program = self.mapping_id._program(self._allowed_classes())
-        return program.run(tree, Context(timezone=self.backend_id.tz))
+        context = Context(timezone=self.backend_id.tz)
+        return lambda tree: program.run(tree, context)
 
     def _translated(self, tree):
         """Map, translate codes and check the contract of one tree: what a preview
         shows and a test asserts. The drain does the same for whole batches."""
-        result = self._canonical(tree)
+        result = self._mapper()(tree)
         wanted = [(each.code_map, each.value) for each in result.lookups]
         table = self.env["health.code.map"]._translate(self.company_id, wanted)
         resolve(result.lookups, table)

@@ -101,6 +101,8 @@ class HealthMessage(models.Model):
     _lease_idx = models.Index("(lease_until) WHERE state = 'processing'")
     # exception lists: the messages an exception holds
     _exception_idx = models.Index("(exception_id) WHERE exception_id IS NOT NULL")
+    # business records: the messages that changed one
+    _record_idx = models.Index("(res_model, res_id) WHERE res_id IS NOT NULL")
     # lists: newest of an interface
     _interface_idx = models.Index("(interface_id, id DESC)")
 

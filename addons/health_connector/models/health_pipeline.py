@@ -106,6 +106,7 @@ class HealthPipeline(models.AbstractModel):
         """Open, decode, map, translate and check: bytes to canonical documents."""
         payloads = self.env["health.payload"]._open_raw([work.id for work in works])
         codec = self.env["health.plugin"]._get("codec", interface.codec)
+        mapper = interface._mapper()
         for work in works:
             with work.doing("accept"):
                 self._refuse_conflict(work)
@@ -116,7 +117,7 @@ class HealthPipeline(models.AbstractModel):
             if work.failure:
                 continue
             with work.doing("map"):
-                result = interface._canonical(tree)
+                result = mapper(tree)
                 work.document, work.lookups = result.document, result.lookups
         self._translate(interface, [work for work in works if not work.failure])
 
