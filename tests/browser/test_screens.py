@@ -20,7 +20,7 @@ SHOTS = Path(
 
 #: address, and a text that must be on the screen
 SCREENS = {
-    "exceptions": ("/odoo/health-exceptions", "is not known here"),
+    "exceptions": ("/odoo/health-exceptions", "no such order here"),
     "messages": ("/odoo/health-messages", "ORU^R01"),
     "backends": ("/odoo/health-backends", "North Lab"),
     "interfaces": ("/odoo/health-interfaces", "northlab-oru"),
@@ -65,7 +65,7 @@ def test_screen(page: Page, name: str) -> None:
 
 def test_an_exception_says_what_to_do(page: Page) -> None:
     open_screen(page, SCREENS["exceptions"][0])
-    page.get_by_text("is not known here").first.click()
+    page.get_by_text("no such order here").first.click()
     form = page.locator(".o_form_view")
     expect(form).to_contain_text("What to do")
     expect(form.get_by_role("button", name="Process again").first).to_be_attached()

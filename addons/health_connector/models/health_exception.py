@@ -60,7 +60,7 @@ class HealthException(models.Model):
                 "backend": exception.backend_id.name,
                 "clinic": exception.clinic_id.name
                 or (exception.subject or {}).get("clinic")
-                or "–",
+                or self.env._("an unnamed clinic"),
             }
             exception.title = book._render("title", values) or exception.code
             exception.explanation = book._render("explanation", values)
