@@ -93,6 +93,28 @@ def test_a_segment_out_of_order_goes_to_the_group_that_is_open():
     )
 
 
+def test_a_late_segment_does_not_change_what_is_open():
+    assert result("PID", "OBR", "OBX", "NK1", "NTE", "OBX") == (
+        "MSH PATIENT_RESULT(PATIENT(PID NK1 NTE) ORDER_OBSERVATION(OBR"
+        " OBSERVATION(OBX) OBSERVATION(OBX)))"
+    )
+
+
+def test_participations_belong_to_what_precedes_them():
+    assert result("PID", "PRT", "OBR", "PRT", "OBX", "PRT", "SPM", "PRT", "OBX") == (
+        "MSH PATIENT_RESULT(PATIENT(PID PRT) ORDER_OBSERVATION(OBR PRT"
+        " OBSERVATION(OBX PRT) SPECIMEN(SPM PRT SPECIMEN_OBSERVATION(OBX))))"
+    )
+
+
+def test_requisitions_with_both_of_their_segments():
+    root = grouped("ORM^O01", "PID", "ORC", "RQD", "RQ1", "ORC", "RQD", "RQ1")
+    assert shape(root) == (
+        "MSH PATIENT(PID) ORDER(ORC ORDER_DETAIL(RQD RQ1))"
+        " ORDER(ORC ORDER_DETAIL(RQD RQ1))"
+    )
+
+
 def test_orders():
     root = grouped("OML^O21^OML_O21", "PID", "IN1", "IN2", "ORC", "TQ1", "OBR", "DG1",
                    "SPM", "ORC", "OBR", "OBX", "NTE")  # fmt: skip
@@ -134,7 +156,8 @@ def test_appointments_with_resources_in_any_order():
                    "NTE", "AIL", "RGS", "AIG")  # fmt: skip
     assert shape(root) == (
         "MSH SCH NTE PATIENT(PID PV1)"
-        " RESOURCES(RGS PERSONNEL_RESOURCE(AIP) SERVICE(AIS NTE) LOCATION_RESOURCE(AIL))"
+        " RESOURCES(RGS PERSONNEL_RESOURCE(AIP) SERVICE(AIS NTE)"
+        " LOCATION_RESOURCE(AIL))"
         " RESOURCES(RGS GENERAL_RESOURCE(AIG))"
     )
 

@@ -1,4 +1,4 @@
-"""Properties that hold for any message and any value, and for ten thousand mutations."""
+"""Properties of every message and every value, and of ten thousand mutations."""
 
 import random
 from collections import Counter

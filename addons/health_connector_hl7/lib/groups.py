@@ -1,8 +1,8 @@
 """Put the segments of a message into the groups of its structure.
 
 Nothing is validated and nothing is dropped: a missing segment is skipped, one out of
-order goes where it may stand, an unknown one (Z segments) and every NTE belong to
-what precedes them.
+order goes where it may stand, an unknown one (Z segments) and every annotation belong
+to what precedes them.
 """
 
 from collections import defaultdict
@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator
 from .msh import Header
 from .segment import Segment
 from .structures import GroupDefinition, definition, structure_name
+
+ANNOTATIONS = frozenset(("NTE", "PRT"))
 
 
 class Group:
@@ -66,22 +68,26 @@ def group_segments(header: Header, segments: Iterable[Segment]) -> Group:
     """The groups of a message; one flat group when its structure is not known."""
     name = structure_name(header.structure, header.message_type)
     root = Group(name, definition(name) if name else None)
-    stack = [root]
+    stack, last = [root], root
     for segment in segments:
-        if root.definition and segment.name != "NTE":
-            stack = _find_place(stack, segment.name)
-        stack[-1].children.append(segment)
+        if root.definition and segment.name not in ANNOTATIONS:
+            stack, last = _find_place(stack, last, segment.name)
+        last.children.append(segment)
     return root
 
 
-def _find_place(stack: list[Group], name: str) -> list[Group]:
-    """The open groups after a segment of this name, outermost first."""
-    for find in _FINDERS:
+def _find_place(
+    stack: list[Group], last: Group, name: str
+) -> tuple[list[Group], Group]:
+    """The open groups after a segment of this name, outermost first, and the group
+    it belongs to. A segment that came late does not change what is open."""
+    for find, moves in _FINDERS:
         for depth in range(len(stack), 0, -1):
             number = find(stack[depth - 1], name)
             if number is not None:
-                return _enter(stack[:depth], number, name)
-    return stack
+                path = _enter(stack[:depth], number, name)
+                return (path if moves else stack), path[-1]
+    return stack, last
 
 
 def _next_item(group: Group, name: str) -> int | None:
@@ -117,7 +123,12 @@ def _any_item(group: Group, name: str) -> int | None:
     return None
 
 
-_FINDERS = (_next_item, _earlier_item, _begun_item, _any_item)
+_FINDERS = (
+    (_next_item, True),
+    (_earlier_item, False),
+    (_begun_item, False),
+    (_any_item, True),
+)
 
 
 def _enter(stack: list[Group], number: int, name: str) -> list[Group]:
@@ -132,6 +143,6 @@ def _enter(stack: list[Group], number: int, name: str) -> list[Group]:
     if inner is None:
         inner = group._last[item.group.name] = Group(item.group.name, item.group)
         group.children.append(inner)
-    numbers = (find(inner, name) for find in _FINDERS)
+    numbers = (find(inner, name) for find, _moves in _FINDERS)
     number = next(number for number in numbers if number is not None)
     return _enter([*stack, inner], number, name)

@@ -2,28 +2,31 @@
 
 ``[ ]`` optional, ``{ }`` repeating, ``<A B>`` one of these, ``NAME: ...`` a group (up
 to the closing bracket, or ``;``), ``NAME=A,B: ...`` a group that only A or B begins.
-Source: HL7 v2.5.1 chapters 3, 4, 7, 10, 11, 14 with the additions of later versions;
-older ones only leave segments out. Where real messages leave out the first segment
-of a group (an OBR without its ORC), it is optional here. Two deliberate differences:
+Source: HL7 v2.5.1 chapters 3, 4, 7, 8, 9, 10, 11 and 13 with the additions of later
+versions; older ones only leave segments out. PRT is not listed: like NTE it stands
+behind what it annotates. Where real messages leave out the first segment
+of a group (an OBR without its ORC), it is optional here. Three deliberate differences:
 
 * PRIOR_RESULT must begin with its PID. The standard lets it begin with an ORC, which
   cannot be told from the next order: a second order would become a prior result.
 * OUL_R22 takes the ORC on both sides of its OBR.
+* ORDER_DOCUMENT (v2.8: OBX and TXA between ORC and OBR) is left out. With it, the
+  first result of a message that lacks its OBR would silently become a document.
 """
 
 import re
 from dataclasses import dataclass
 from functools import cache
 
-PID = "PID [PD1] [{PRT}] [{NTE}] [{NK1}]"
-OBX = "OBX [{PRT}] [TCD] [{NTE}]"
+PID = "PID [PD1] [{NTE}] [{NK1}]"
+OBX = "OBX [TCD] [{NTE}]"
 INSURANCE = "[{INSURANCE: IN1 [IN2] [{IN3}] [{ROL}] [{AUT}]}]"
-ORDER_PATIENT = f"""[PATIENT: {PID} [{{ARV}}] [PATIENT_VISIT: PV1 [PV2] [{{PRT}}]]
+ORDER_PATIENT = f"""[PATIENT: {PID} [{{ARV}}] [PATIENT_VISIT: PV1 [PV2]]
     {INSURANCE} [GT1] [{{AL1}}]]"""
 TIMING = "[{TIMING: TQ1 [{TQ2}]}]"
-PRIOR_RESULT = f"""[{{PRIOR_RESULT: PATIENT_PRIOR: PID [PD1] [{{PRT}}] ;
-    [PATIENT_VISIT_PRIOR: PV1 [PV2] [{{PRT}}]] [{{AL1}}]
-    {{ORDER_PRIOR: [ORC] OBR [{{NTE}}] [{{PRT}}]
+PRIOR_RESULT = f"""[{{PRIOR_RESULT: PATIENT_PRIOR: PID [PD1] ;
+    [PATIENT_VISIT_PRIOR: PV1 [PV2]] [{{AL1}}]
+    {{ORDER_PRIOR: [ORC] OBR [{{NTE}}]
       [{{TIMING_PRIOR: TQ1 [{{TQ2}}]}}] {{OBSERVATION_PRIOR: {OBX}}}}}}}]"""
 VISIT_FACTS = f"""PV1 [PV2] [{{ROL}}] [{{DB1}}] [{{OBX}}] [{{AL1}}] [{{DG1}}] [DRG]
     [{{PROCEDURE: PR1 [{{ROL}}]}}] [{{OBX}}] [{{GT1}}] {INSURANCE}
@@ -31,34 +34,35 @@ VISIT_FACTS = f"""PV1 [PV2] [{{ROL}}] [{{DB1}}] [{{OBX}}] [{{AL1}}] [{{DG1}}] [D
 
 STRUCTURES = {
     "ORU_R01": f"""MSH [{{SFT}}] [{{UAC}}] {{PATIENT_RESULT:
-        [PATIENT: {PID} [{{ARV}}] [{{PATIENT_OBSERVATION: OBX [{{PRT}}]}}]
-          [VISIT: PV1 [PV2] [{{PRT}}]]]
-        {{ORDER_OBSERVATION: [ORC] OBR [{{NTE}}] [{{PRT}}]
+        [PATIENT: {PID} [{{ARV}}] [{{PATIENT_OBSERVATION: {OBX}}}]
+          [VISIT: PV1 [PV2]]]
+        {{ORDER_OBSERVATION=ORC,OBR: [ORC] OBR [{{NTE}}]
           [{{TIMING_QTY: TQ1 [{{TQ2}}]}}] [CTD] [{{OBSERVATION: {OBX}}}]
           [{{FT1}}] [{{CTI}}]
-          [{{SPECIMEN: SPM [{{SPECIMEN_OBSERVATION: OBX [{{PRT}}]}}]}}]}}}} [DSC]""",
+          [{{SPECIMEN: SPM [{{SPECIMEN_OBSERVATION: {OBX}}}]}}]}}}} [DSC]""",
     "ORU_R30": f"""MSH [{{SFT}}] PID [PD1] [{{OBX}}] [VISIT: PV1 [PV2]]
         [ORC] OBR [{{NTE}}] [{{TIMING_QTY: TQ1 [{{TQ2}}]}}] [{{OBSERVATION: {OBX}}}]""",
     "OUL_R22": f"""MSH [{{SFT}}] [NTE]
-        [PATIENT: {PID} [{{PATIENT_OBSERVATION: OBX [{{PRT}}]}}]]
-        [VISIT: PV1 [PV2] [{{PRT}}]]
-        {{SPECIMEN: SPM [{{OBX}}] [{{CONTAINER: SAC [INV]}}]
+        [PATIENT: {PID} [{{PATIENT_OBSERVATION: {OBX}}}]]
+        [VISIT: PV1 [PV2]]
+        {{SPECIMEN: SPM [{{SPECIMEN_OBSERVATION: {OBX}}}] [{{CONTAINER: SAC [INV]}}]
           {{ORDER: [ORC] OBR [ORC] [{{NTE}}] [{{TIMING_QTY: TQ1 [{{TQ2}}]}}]
             [{{RESULT: OBX [TCD] [{{SID}}] [{{NTE}}]}}] [{{CTI}}]}}}} [DSC]""",
     "ORM_O01": f"""MSH [{{NTE}}] {ORDER_PATIENT}
-        {{ORDER=ORC,OBR,RQD,RQ1,RXO,ODS,ODT: [ORC]
-          [ORDER_DETAIL: <OBR RQD RQ1 RXO ODS ODT> [{{NTE}}] [CTD] [{{DG1}}]
+        {{ORDER=ORC,OBR,RQD,RXO,ODS,ODT: [ORC]
+          [ORDER_DETAIL: <OBR RQD RQ1 RXO ODS ODT> [RQ1] [{{NTE}}] [CTD] [{{DG1}}]
             [{{OBSERVATION: {OBX}}}]] [{{FT1}}] [{{CTI}}] [BLG]}}""",
     "ORR_O02": f"""MSH MSA [{{ERR}}] [{{NTE}}] [RESPONSE: [PATIENT: {PID}]
         {{ORDER=ORC,OBR: [ORC] [<OBR RQD RQ1 RXO ODS ODT>] [{{NTE}}] [{{CTI}}]}}]""",
     "OML_O21": f"""MSH [{{SFT}}] [{{NTE}}] {ORDER_PATIENT}
-        {{ORDER=ORC,OBR: [ORC] [{{PRT}}] {TIMING}
-          [OBSERVATION_REQUEST: OBR [TCD] [{{NTE}}] [{{PRT}}] [CTD]
+        {{ORDER=ORC,OBR: [ORC] {TIMING}
+          [OBSERVATION_REQUEST: OBR [TCD] [{{NTE}}] [CTD]
           [{{DG1}}] [{{OBSERVATION: {OBX}}}]
-          [{{SPECIMEN: SPM [{{OBX}}] [{{CONTAINER: SAC [{{OBX}}]}}]}}]
+          [{{SPECIMEN: SPM [{{SPECIMEN_OBSERVATION: {OBX}}}]
+            [{{CONTAINER: SAC [{{CONTAINER_OBSERVATION: {OBX}}}]}}]}}]
           {PRIOR_RESULT}] [{{FT1}}] [{{CTI}}] [BLG]}}""",
     "OML_O33": f"""MSH [{{SFT}}] [{{NTE}}] {ORDER_PATIENT}
-        {{SPECIMEN: SPM [{{OBX}}] [{{SAC}}]
+        {{SPECIMEN: SPM [{{SPECIMEN_OBSERVATION: {OBX}}}] [{{SAC}}]
           {{ORDER=ORC,OBR: [ORC] {TIMING}
             [OBSERVATION_REQUEST: OBR [TCD] [{{NTE}}] [{{DG1}}]
               [{{OBSERVATION: {OBX}}}] {PRIOR_RESULT}] [{{FT1}}] [{{CTI}}] [BLG]}}}}""",
@@ -90,6 +94,7 @@ STRUCTURES = {
     "MFN_M08": """MSH [{SFT}] MFI {MF_TEST_NUMERIC: MFE OM1 [OM2] [OM3] [OM4]}""",
     "MFN_M15": "MSH [{SFT}] MFI {MF_INV_ITEM: MFE IIM}",
     "VXU_V04": f"""MSH [{{SFT}}] {PID} [PATIENT: PV1 [PV2]] [{{GT1}}] {INSURANCE}
+        [{{PERSON_OBSERVATION: OBX [{{NTE}}]}}]
         [{{ORDER=ORC,RXA: [ORC] {TIMING} RXA [RXR] [{{OBSERVATION: {OBX}}}]}}]""",
     "REF_I12": f"""MSH [{{SFT}}] [MSA] [RF1] [AUTHORIZATION_CONTACT: AUT [CTD]]
         {{PROVIDER_CONTACT: PRD [{{CTD}}]}} PID [{{NK1}}] [{{GT1}}] {INSURANCE} [ACC]
