@@ -47,7 +47,7 @@ SCHEMA_ERROR='^[^ ]+ [^ ]+ [0-9]+ ERROR [^ ]+ odoo\.schema'
 install_modules() {
     local conf
     conf=$STATE/conf/$1.conf
-    write_conf "$conf" "$1" "$(free_port)" 0 0
+    write_conf "$conf" "$1" "$(free_ports 1)" 0 0
     "$ROOT/setup/odoo" -c "$conf" -d "$1" -i "$2" --with-demo --stop-after-init \
         --no-http --max-cron-threads=0 --logfile="$3" >"$3.out" 2>&1 || {
         "$VENV/bin/python" "$ROOT/setup/odoo_log.py" "$3" 1 >&2 || true
@@ -71,7 +71,7 @@ db_set_comment() {
 template_of() {
     local name
     name=health_tpl_$(short_hash "$STATE $(cat "$VENV/stamp-addons") $1")
-    with_lock "$name" make_template "$name" template0 "$1" "$1"
+    with_lock "$name" make_template "$name" template0 "$1" "$1" || return 1
     echo "$name"
 }
 
@@ -82,7 +82,8 @@ template_of_ours() {
     ours=$(modules ours)
     base=$(template_of "$(modules foreign "$ours")") || return 1
     name=health_all_$(short_hash "$base $(modules fingerprint)")
-    with_lock health_all make_template "$name" "$base" "$ours" "all addons"
+    with_lock health_all make_template "$name" "$base" "$ours" "all addons" ||
+        return 1
     echo "$name"
 }
 
@@ -94,7 +95,7 @@ make_template() {
     ! db_exists "$1" || return 0
     say "preparing a database with $3"
     db_drop "$1_new"
-    [ "$2" = template0 ] || db_clone "$2" "$1_new"
+    [ "$2" = template0 ] || db_clone "$2" "$1_new" || return 1
     install_modules "$1_new" "$3" "$LOGS/$1.log"
     drop_marked "$mark"
     [ ! -d "$FILESTORES/$1_new" ] || mv "$FILESTORES/$1_new" "$FILESTORES/$1"

@@ -80,8 +80,21 @@ with_lock() {
     } 9>"$CACHE/$name.lock"
 }
 
-# free_port: a TCP port nobody listens on at this moment.
-free_port() {
-    "$VENV/bin/python" -c 'import socket
-s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+# free_ports COUNT: different TCP ports nobody listens on at this moment, below
+# those the system hands out to outgoing connections.
+free_ports() {
+    "$VENV/bin/python" - "$1" <<'PYTHON'
+import random, socket, sys
+probes, count = [], int(sys.argv[1])
+for port in random.sample(range(20000, 32000), 200):
+    probe = socket.socket()
+    try:
+        probe.bind(("127.0.0.1", port))
+    except OSError:
+        continue
+    probes.append(probe)
+    if len(probes) == count:
+        break
+print(*(probe.getsockname()[1] for probe in probes))
+PYTHON
 }

@@ -98,6 +98,7 @@ trap stop_live EXIT
 ! wanted odoo || step odoo run_odoo "$(modules ours)"
 [ ! -d "$ROOT/addons/${ONLY:-.}/tests" ] || step "$ONLY" run_odoo "$ONLY"
 ! live_wanted || run_live
+stop_live
 if wanted bench-smoke && compgen -G "$ROOT/tests/bench/*.py" >/dev/null; then
     step bench-smoke "$ROOT/setup/bench.sh" --smoke
 fi
