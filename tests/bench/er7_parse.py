@@ -30,7 +30,7 @@ def message() -> str:
     *segments, _result, _end = SAMPLE.read_text("ascii").split("\n")
     for number in range(1, 13):
         segments.append(
-            f"OBX|{number}|NM|{6690 + number}-2^Analyte {number}^LN^L{number}^Local^99LAB"
+            f"OBX|{number}|NM|{6690 + number}-2^Analyte {number}^LN^L{number}^Local^99L"
             f"||{number}.5|10*9/L^^UCUM|1.0-20.0|N|||F|||20261122075500||T1^TECH^ANN"
         )
     return "\r".join(segments) + "\r"

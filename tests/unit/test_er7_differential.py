@@ -140,6 +140,7 @@ def test_every_leaf_is_that_of_python_hl7(folder):
     assert found == set(PYTHON_HL7.get(folder, ()))
 
 
+@pytest.mark.filterwarnings("ignore:The 'warn' method")
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_every_escape_sequence_is_read_as_by_python_hl7(folder):
     found = set()

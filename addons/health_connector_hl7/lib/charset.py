@@ -12,6 +12,7 @@ from functools import lru_cache
 from .errors import Er7Error
 
 DEFAULT_CODEC = "utf-8"
+MAX_DECLARED = 200  # characters of MSH-18 that are looked at
 
 _LATIN_PARTS = (*range(1, 12), 13, 14, 15, 16)
 _CODECS = {
@@ -65,7 +66,7 @@ def declared_codec(charsets: str) -> str:
 
     :raises Er7Error: ``er7.charset_unsupported``
     """
-    codecs = [python_codec(name) for name in charsets.split("~")]
+    codecs = [python_codec(name) for name in charsets[:MAX_DECLARED].split("~")]
     switching = [codec for codec in codecs[1:] if codec.startswith("iso2022")]
     return switching[0] if switching else codecs[0]
 

@@ -17,6 +17,8 @@ Lines = tuple[list[str], list[str]]
 SEGMENT_NAME = re.compile(r"[A-Z][A-Z0-9]{2}")
 BATCH_NAMES = frozenset(("MSH", "FHS", "BHS", "BTS", "FTS"))
 
+MAX_KNOWN = 64  # a set of more names than any structure has is not worth keeping
+
 _LINE_ENDS = re.compile(r"([\r\n]+)")
 _PREFIX = itemgetter(slice(4))
 
@@ -33,7 +35,8 @@ def read_lines(text: str, field_sep: str) -> Lines:
             )
     lines, endings = _split_lines(text, field_sep)
     prefixes = frozenset(map(_PREFIX, islice(lines, 1, None)))
-    if not _are_prefixes(prefixes, field_sep):
+    known = _are_known if len(prefixes) <= MAX_KNOWN else _are_prefixes
+    if not known(prefixes, field_sep):
         lines, endings = _absorb_blank_lines(lines, endings)
         _refuse_bad_line(lines, field_sep)
     return lines, endings
@@ -90,9 +93,11 @@ def _refuse_bad_line(lines: list[str], field_sep: str) -> None:
             raise Er7Error(code, position=position)
 
 
-@lru_cache(maxsize=1024)
 def _are_prefixes(prefixes: frozenset[str], field_sep: str) -> bool:
     return all(_is_prefix(prefix, field_sep) for prefix in prefixes)
+
+
+_are_known = lru_cache(maxsize=1024)(_are_prefixes)
 
 
 @lru_cache(maxsize=1024)

@@ -17,10 +17,10 @@ from .errors import Er7Error
 
 __all__ = ["Delimiters", "Er7Error", "Header", "check", "order_key", "peek"]
 
-UTF8_BOM = b"\xef\xbb\xbf"
 HEADER_SEGMENTS = ("MSH", "FHS", "BHS")
 NULL_TEXT = '""'
 
+_START = re.compile(rb"(?:\xef\xbb\xbf)?[\r\n]*")
 _FIRST_LINE = re.compile(rb"[^\r\n]*")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1a\x1c-\x1f]")  # TAB and ESC may occur
 _DELIMITER = re.compile(r"[!-/:-@\[-~]")
@@ -150,10 +150,7 @@ def first_line(raw: bytes) -> str:
 
 def message_start(raw: bytes) -> int:
     """Offset of the first content byte: a UTF-8 BOM and blank lines are skipped."""
-    start = len(UTF8_BOM) if raw.startswith(UTF8_BOM) else 0
-    while raw[start : start + 1] in (b"\r", b"\n"):
-        start += 1
-    return start
+    return _START.match(raw).end()
 
 
 def line_delimiters(line: str) -> Delimiters:
