@@ -28,6 +28,7 @@ from .lib.connection import Limits
 from .lib.door import Door, Flow
 from .lib.mllp_server import MllpServer
 from .lib.pg_store import PgStore
+from .lib.prepared import PreparingConnection
 
 _logger = logging.getLogger(__name__)
 
@@ -105,6 +106,7 @@ def connect(arguments: Mapping[str, Any]) -> Any:
     """A connection that commits durably and never hangs for long."""
     connection = psycopg2.connect(
         **{
+            "connection_factory": PreparingConnection,
             "connect_timeout": 5,
             "keepalives_idle": 10,
             "keepalives_interval": 5,
@@ -142,9 +144,9 @@ class HealthCore:
     def accept(self, cr: Any, units: Sequence[Incoming]) -> Sequence[Any]:
         return accept(cr, self._keyring, units)
 
-    def wake(self, cr: Any, units: Iterable[Incoming]) -> None:
+    def wake(self, cr: Any, channels: Iterable[Channel]) -> None:
         """Ask for a drain of the backends of what was accepted."""
-        due = self._throttle.due(unit.channel.backend_id for unit in units)
+        due = self._throttle.due(channel.backend_id for channel in channels)
         if due and wake(cr, due):
             cr.connection.commit()
             self._notify(cr.connection.info.dbname)

@@ -82,7 +82,7 @@ def test_a_commit_answer_is_positive():
 @pytest.mark.parametrize(
     ("code", "error", "kind", "conditions", "error_class"),
     [
-        (b"AE", b"ERR||PID^1^3|204^Unknown key^HL70357|E\r", "nak_ae", "204", "rejected"),
+        (b"AE", b"ERR||PID^1^3|204^Unknown^HL70357|E\r", "nak_ae", "204", "rejected"),
         (b"AE", b"ERR|||207^Internal^HL70357|E\r", "nak_ae", "207", "transient"),
         (b"CE", b"ERR|PID^1^3^206&Locked&HL70357\r", "nak_ae", "206", "transient"),
         (b"AE", b"", "nak_ae", None, "rejected"),
@@ -154,9 +154,7 @@ def test_an_answer_without_the_last_cr_counts():
 def test_hanging_up_in_the_middle_of_the_message_is_unknown():
     def hang_up(partner, connection):
         connection.recv(10)
-        connection.setsockopt(
-            socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0"
-        )
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
 
     large = MESSAGE + b"OBX|1|ED|" + b"A" * 20_000_000 + b"\r"
     outcome = ask(hang_up, message=large)
@@ -185,9 +183,7 @@ def test_an_answer_that_is_none_leaves_it_unknown(answer, kind):
 
 
 def test_an_endless_answer_is_cut():
-    outcome = ask(
-        answers(b"\x0b" + b"x" * 2_000_000), timeouts=Timeouts(1.0, 1.0, 3.0)
-    )
+    outcome = ask(answers(b"\x0b" + b"x" * 2_000_000), timeouts=Timeouts(1.0, 1.0, 3.0))
     assert (outcome.kind, outcome.detail) == ("unparsable", "too_long")
 
 

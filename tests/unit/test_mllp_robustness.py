@@ -66,7 +66,8 @@ def test_a_frame_that_never_ends_is_given_up(quiet_log):
 
 
 def test_slow_loris_is_ended_by_the_time_for_a_frame(quiet_log):
-    with Loopback(limits=Limits(byte_gap=1.0, frame_time=0.8)) as listener, bystander(listener):
+    limits = Limits(byte_gap=1.0, frame_time=0.8)
+    with Loopback(limits=limits) as listener, bystander(listener):
         drops = [Peer(listener.port) for _ in range(50)]
         ended = 0
         for byte in wrap(message())[:40]:
@@ -165,7 +166,9 @@ def test_a_peer_that_reads_no_answers_is_ended(quiet_log):
             with pytest.raises(OSError):
                 for number in range(200_000):
                     peer.send(wrap(message(f"C{number}")))
-        assert listener.server.counts["closed.unread"] == 1
+        # with its receive buffer full, TCP may hold up what it sends itself
+        counts = listener.server.counts
+        assert counts["closed.unread"] + counts["closed.slow"] == 1
 
 
 def test_a_peer_that_pipelines_without_waiting_is_slowed_down_not_refused():
@@ -184,7 +187,7 @@ def test_200_connections_are_all_served(quiet_log):
             for number, peer in enumerate(peers):
                 assert code(peer.receive()) == f"AA|{round_number}-{number}"
         assert len(listener.store.units) == 600
-        assert max(listener.store.commits) > 1, "group commit"
+        assert max(listener.store.batches) > 1, "group commit"
         for peer in peers:
             peer.socket.close()
 
@@ -226,7 +229,7 @@ def test_ten_thousand_mutations_in_frames_each_get_one_answer(quiet_log):
         frame = open_frame(raw, door)
         for piece in frame.pieces:
             if piece.answer is None:
-                piece.settle(store.commit([piece.unit])[0])
+                piece.settle(store.write([piece.unit])[0][0])
         answers = [piece.answer for piece in frame.pieces]
         assert all(
             piece.answer or piece.mute or not mode.on_success or not mode.on_failure
@@ -262,7 +265,8 @@ def test_mutated_streams_harm_nobody_and_what_was_accepted_is_there(quiet_log):
             if number % 100 == 0:
                 assert code(good.ask(message(f"by{number}"))) == f"AA|by{number}"
         stored = {unit.external_ref for unit in listener.store.units}
-        assert accepted <= len(listener.store.units) + listener.server.counts["duplicate"]
+        counts = listener.server.counts
+        assert accepted <= counts["new"] + counts["duplicate"]
         sound = sum(f"S{number}" in stored for number in range(count))
         assert sound > count * 0.8
         assert listener.server.memory == 0

@@ -62,24 +62,54 @@ def test_a_message_is_stored_as_it_came_then_acknowledged(listener, peer):
 
 
 def test_no_acknowledgement_before_the_commit(listener, peer):
-    listener.store.delay.clear()
+    listener.store.gate.clear()
     peer.send(wrap(message()))
     assert peer.hears_nothing()
-    listener.store.delay.set()
+    listener.store.gate.set()
     assert msa(peer.receive()) == ["AA", "C1"]
 
 
+def test_no_acknowledgement_before_it_is_on_disk(listener, peer):
+    listener.store.flush_gate.clear()
+    peer.send(wrap(message()))
+    assert peer.hears_nothing()
+    assert len(listener.store.units) == 1
+    listener.store.flush_gate.set()
+    assert msa(peer.receive()) == ["AA", "C1"]
+
+
+def test_the_next_messages_are_stored_while_the_disk_works(listener):
+    listener.store.flush_gate.clear()
+    with Peer(listener.port) as first, Peer(listener.port) as second:
+        first.send(wrap(message("C1")))
+        assert first.hears_nothing()
+        second.send(wrap(message("C2")))
+        assert second.hears_nothing()
+        assert len(listener.store.units) == 2
+        listener.store.flush_gate.set()
+        assert msa(first.receive()) == ["AA", "C1"]
+        assert msa(second.receive()) == ["AA", "C2"]
+
+
+def test_what_may_be_lost_is_not_promised(listener, peer):
+    listener.store.lost = True
+    assert msa(peer.ask(message())) == ["AE", "C1", "207"]
+    listener.store.lost = False
+    assert msa(peer.ask(message())) == ["AA", "C1"]
+    assert len(listener.store.units) == 1
+
+
 def test_what_arrives_during_a_commit_is_stored_by_the_next_one(listener):
-    listener.store.delay.clear()
+    listener.store.gate.clear()
     peers = [Peer(listener.port) for _ in range(9)]
     for number, client in enumerate(peers):
         client.send(wrap(message(f"C{number}")))
         time.sleep(0.03 if number == 0 else 0)
     time.sleep(0.2)
-    listener.store.delay.set()
+    listener.store.gate.set()
     for number, client in enumerate(peers):
         assert msa(client.receive()) == ["AA", f"C{number}"]
-    assert listener.store.commits == [1, 8]
+    assert listener.store.batches == [1, 8]
 
 
 def test_a_duplicate_gets_the_first_answer_byte_for_byte(listener, peer):
@@ -105,10 +135,10 @@ def test_the_answers_come_in_the_order_of_the_frames(listener, peer):
 
 
 def test_a_refusal_waits_for_its_turn(listener, peer):
-    listener.store.delay.clear()
+    listener.store.gate.clear()
     peer.send(wrap(message("C1")) + wrap(b"PID|1\r") + wrap(message("C3")))
     assert peer.hears_nothing()
-    listener.store.delay.set()
+    listener.store.gate.set()
     assert [msa(peer.receive())[1] for _ in range(3)] == ["C1", "", "C3"]
 
 
@@ -362,7 +392,7 @@ def test_a_port_without_interface_is_closed(listener, peer):
 
 def test_stopping_answers_what_is_in_work_and_takes_no_more():
     with Loopback() as listener:
-        listener.store.delay.clear()
+        listener.store.gate.clear()
         with Peer(listener.port) as working, Peer(listener.port) as half:
             working.send(wrap(message()))
             half.send(wrap(message("C2"))[:40])
@@ -373,7 +403,7 @@ def test_stopping_answers_what_is_in_work_and_takes_no_more():
             stopping.start()
             assert half.receive() is None
             assert working.hears_nothing()
-            listener.store.delay.set()
+            listener.store.gate.set()
             assert msa(working.receive()) == ["AA", "C1"]
             assert working.receive() is None
             stopping.join(5)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import re
 import uuid
-from base64 import b32encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -38,8 +37,7 @@ CONDITIONS = {
 
 _HEADERS = (b"MSH", b"BHS", b"FHS")
 _HEADER_LIMIT = 64 * 1024
-_DEFAULT_HEADER = (b"MSH", b"^~\\&")
-_LINE_END = re.compile(rb"[\r\n]")
+_ENCODING = b"^~\\&"
 #: MSH-10 is at most 20 characters until version 2.6
 _KEY_LENGTH = 20
 
@@ -73,13 +71,12 @@ class Mode:
         return self.on_success if verdict == ACCEPT else self.on_failure
 
 
-_SILENT = Mode("A", False, False)
-_CONDITION = {"AL": (True, True), "NE": (False, False)}
-_CONDITION |= {"ER": (False, True), "SU": (True, False)}
+_CONDITION = {b"AL": (True, True), b"NE": (False, False)}
+_CONDITION |= {b"ER": (False, True), b"SU": (True, False)}
 
 
 @lru_cache(maxsize=256)
-def mode_of(accept: str, application: str) -> Mode:
+def mode_of(accept: bytes, application: bytes) -> Mode:
     """The rules of the two modes.
 
     Both empty is original mode: always an application answer (AA, AE, AR). Else
@@ -90,9 +87,9 @@ def mode_of(accept: str, application: str) -> Mode:
     """
     if not accept and not application:
         return Mode("A", True, True)
-    if accept and accept != "NE":
+    if accept and accept != b"NE":
         return Mode("C", *_CONDITION.get(accept, (True, True)))
-    return Mode("A", *_CONDITION.get(application or "NE", (True, True)))
+    return Mode("A", *_CONDITION.get(application or b"NE", (True, True)))
 
 
 class Envelope:
@@ -102,52 +99,48 @@ class Envelope:
     that the door refuses to parse.
     """
 
-    __slots__ = ("encoding", "fields", "separator")
+    __slots__ = ("_fields", "encoding", "mode", "separator")
 
     def __init__(self, raw: bytes) -> None:
         line = _first_line(raw)
-        self.separator = line[3:4]
-        if line[:3] not in _HEADERS or not _usable(self.separator):
-            self.separator, self.encoding = b"|", _DEFAULT_HEADER[1]
-            self.fields: Sequence[bytes] = _DEFAULT_HEADER
-            return
-        self.fields = line.split(self.separator)
-        self.encoding = self.fields[1] if len(self.fields) > 1 else b""
-        if len(self.encoding) < 2 or not all(map(_usable, _chars(self.encoding))):
-            self.encoding = _DEFAULT_HEADER[1]
+        separator = line[3:4]
+        if line[:3] in _HEADERS and _usable(separator):
+            self._fields = fields = line.split(separator)
+            self.separator = separator
+            self.encoding = _encoding(fields[1] if len(fields) > 1 else b"")
+        else:
+            self._fields, self.separator, self.encoding = [], b"|", _ENCODING
+        self.mode = mode_of(self.field(15), self.field(16))
 
     def field(self, number: int) -> bytes:
-        """MSH-``number`` as it came; MSH-1 is the separator itself."""
-        if number == 1:
-            return self.separator
-        fields = self.fields
+        """MSH-``number`` as it came, from MSH-3 on."""
+        fields = self._fields
         return fields[number - 1].strip(b" ") if number <= len(fields) else b""
 
     def components(self, number: int) -> list[bytes]:
         return self.field(number).split(self.encoding[:1])
 
     @property
-    def mode(self) -> Mode:
-        return mode_of(
-            self.field(15).decode("latin-1"), self.field(16).decode("latin-1")
-        )
-
-    @property
     def minor(self) -> int:
         """5 for version 2.5.1; 5 too when the version is not readable."""
-        return _minor(self.components(12)[0])
+        return _minor(self.field(12))
 
 
 def _first_line(raw: bytes) -> bytes:
     if raw[:3] not in _HEADERS:
         raw = raw[:_HEADER_LIMIT].removeprefix(b"\xef\xbb\xbf").lstrip()
-    return _LINE_END.split(raw[:_HEADER_LIMIT], maxsplit=1)[0]
+    line = raw[:_HEADER_LIMIT].partition(b"\r")[0]
+    return line.partition(b"\n")[0] if b"\n" in line else line
 
 
-def _chars(text: bytes) -> list[bytes]:
-    return [text[index : index + 1] for index in range(len(text))]
+@lru_cache(maxsize=64)
+def _encoding(text: bytes) -> bytes:
+    """MSH-2, or the recommended one when no answer can be written with it."""
+    usable = all(_usable(text[index : index + 1]) for index in range(len(text)))
+    return text if len(text) >= 2 and usable else _ENCODING
 
 
+@lru_cache(maxsize=64)
 def _usable(delimiter: bytes) -> bool:
     """A printable delimiter that cannot occur in the words of an answer."""
     return b"!" <= delimiter <= b"~" and not delimiter.isalnum()
@@ -161,8 +154,8 @@ def _minor(version: bytes) -> int:
 
 def key_of(*uids: str) -> str:
     """An MSH-10 of our own: unique as the stored message is, equal on repetition."""
-    digest = hashlib.sha256("|".join(("ack", *uids)).encode()).digest()
-    return b32encode(digest)[:_KEY_LENGTH].decode()
+    text = "|".join(("ack", *uids))
+    return hashlib.sha256(text.encode()).hexdigest()[:_KEY_LENGTH].upper()
 
 
 def fresh_key() -> str:
@@ -213,7 +206,7 @@ def _header(envelope: Envelope, stamp: datetime, key: str) -> list[bytes]:
 
 def _message_type(envelope: Envelope) -> bytes:
     parts = envelope.components(9)
-    if envelope.minor < 4 or len(parts) < 2 or not parts[1]:
+    if len(parts) < 2 or not parts[1] or envelope.minor < 4:
         return b"ACK"
     return envelope.encoding[:1].join((b"ACK", parts[1], b"ACK"))
 

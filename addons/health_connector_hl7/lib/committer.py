@@ -1,15 +1,18 @@
-"""Group commit: one thread stores what arrived while the last commit ran.
+"""Group commit in two steps, each with a thread of its own.
 
-The event loop never waits for the database and the database is never asked for one
-message at a time when several wait. One writer, one transaction: whatever is
-answered positively was committed.
+The *writer* stores what gathered while it was busy; the *flusher* makes durable what
+was written since its last round, and only then answers leave. While the disk works
+for one group the next one is stored already. There is one writer, so messages are
+stored in the order in which they arrived.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol
@@ -19,6 +22,10 @@ _logger = logging.getLogger(__name__)
 #: units and bytes of one transaction; a larger one would delay the others
 MAX_UNITS = 256
 MAX_BYTES = 4 * 1024 * 1024
+TICK_SECONDS = 0.1
+
+Entry = tuple[Any, Any]  # unit and ticket
+Result = tuple[Any, Any]  # ticket and what became of its unit
 
 
 class StoreDown(Exception):
@@ -30,121 +37,249 @@ class NotStored(Exception):
 
 
 class Store(Protocol):
-    """What the committer needs; called from its thread only."""
+    """What the committer needs. ``flush`` is called by the flusher's thread, all else
+    by the writer's."""
 
-    def commit(self, units: Sequence[Any]) -> Sequence[Any]:
-        """Store and commit all; one receipt or :class:`NotStored` for each.
+    def write(self, units: Sequence[Any]) -> tuple[Sequence[Any], Any]:
+        """Store all: one receipt or :class:`NotStored` for each, and a token.
+
+        Nothing may be promised to anybody before ``flush(token)``.
 
         :raises StoreDown: no positive answer may be given to any of them
+        """
+
+    def flush(self, token: Any) -> None:
+        """Afterwards all that was written with this token survives any crash.
+
+        :raises StoreDown: nobody knows
         """
 
     def outcomes(self, message_ids: Sequence[int]) -> dict[int, Any]:
         """Those of the stored messages whose processing has ended, with what."""
 
     def tick(self) -> None:
-        """Regular work between commits; must not raise, must not take long."""
+        """Regular work between writes; must not raise, must not take long."""
 
     def close(self) -> None: ...
 
 
-class Committer(threading.Thread):
-    """Takes units from the loop, brings results back to it in one call a commit.
+class Committer:
+    """Gathers units on the loop and brings the results back to it.
 
-    :param deliver: called by ``call_soon`` with ``[(ticket, result), …]``; a result is
-        a receipt, :class:`NotStored` or :class:`StoreDown`
-    :param settled: called by ``call_soon`` with the outcomes of :meth:`watch`
-    :param call_soon: ``loop.call_soon_threadsafe``
+    :param loop: the loop on which all methods are called, and the callbacks too
+    :param deliver: called with ``[(ticket, result), …]``; a result is a receipt,
+        :class:`NotStored` or :class:`StoreDown`
+    :param settled: called with the outcomes of :meth:`watch`
     """
 
     def __init__(
         self,
         store: Store,
-        call_soon: Callable[..., Any],
-        deliver: Callable[[list[tuple[Any, Any]]], None],
+        loop: asyncio.AbstractEventLoop,
+        deliver: Callable[[list[Result]], None],
         settled: Callable[[dict[int, Any]], None],
-        tick_seconds: float = 0.1,
     ) -> None:
-        super().__init__(name="health-mllp-committer", daemon=True)
-        self._store = store
-        self._call_soon = call_soon
+        self._loop = loop
         self._deliver = deliver
-        self._settled = settled
-        self._tick_seconds = tick_seconds
-        self._inbox: SimpleQueue = SimpleQueue()
-        self._watched: set[int] = set()
-        self._next_tick = 0.0
+        self._gathered: list[Entry] = []
+        self._open = 0
+        self._busy = False
+        self._scheduled = False
+        self._flusher = Flusher(store, self._flushed)
+        self._writer = Writer(
+            store, self._flusher.inbox, self._written, self._on_loop(settled)
+        )
+
+    def start(self) -> None:
+        self._flusher.start()
+        self._writer.start()
 
     def submit(self, unit: Any, ticket: Any) -> None:
         """Queue a unit; its result comes back with the ticket. Never blocks."""
-        self._inbox.put((unit, ticket))
+        self._gathered.append((unit, ticket))
+        self._open += 1
+        self._schedule()
 
     def watch(self, message_id: int) -> None:
         """Report when the processing of a stored message has ended."""
-        self._watched.add(message_id)
+        self._writer.watched.add(message_id)
 
     def forget(self, message_id: int) -> None:
-        self._watched.discard(message_id)
+        self._writer.watched.discard(message_id)
 
-    def stop(self) -> None:
-        """Commit what is queued, then end the thread."""
-        self._inbox.put(None)
+    async def stop(self) -> None:
+        """Wait for the results of all that was submitted, then end the threads."""
+        while self._open:
+            await asyncio.sleep(0.01)
+        self._writer.inbox.put(None)
+        await asyncio.to_thread(self._writer.join)
+        await asyncio.to_thread(self._flusher.join)
+
+    def _schedule(self) -> None:
+        """Hand over once the loop has read from everybody who has sent by now."""
+        if self._gathered and not self._busy and not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._hand_over)
+
+    def _hand_over(self) -> None:
+        self._scheduled = False
+        batch = _first(self._gathered)
+        self._gathered = self._gathered[len(batch) :]
+        self._busy = True
+        self._writer.inbox.put(batch)
+
+    def _written(self) -> None:
+        def free() -> None:
+            self._busy = False
+            self._schedule()
+
+        self._on_loop(free)()
+
+    def _flushed(self, results: list[Result]) -> None:
+        def deliver() -> None:
+            self._open -= len(results)
+            self._deliver(results)
+
+        self._on_loop(deliver)()
+
+    def _on_loop(self, callback: Callable[..., None]) -> Callable[..., None]:
+        """Make a callback of the loop callable from a thread."""
+
+        def call(*arguments: Any) -> None:
+            if not self._loop.is_closed():
+                self._loop.call_soon_threadsafe(callback, *arguments)
+
+        return call
+
+
+def _first(entries: list[Entry]) -> list[Entry]:
+    """As many as fit into one transaction, at least one."""
+    size = 0
+    for number, (unit, _ticket) in enumerate(entries[:MAX_UNITS], 1):
+        size += len(unit.raw)
+        if size >= MAX_BYTES:
+            return entries[:number]
+    return entries[:MAX_UNITS]
+
+
+class Writer(threading.Thread):
+    """Writes batches and passes them on to the flusher.
+
+    :ivar inbox: batches; None ends this thread, and the flusher after it
+    :ivar watched: ids of stored messages whose processing is waited for
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        flusher: SimpleQueue,
+        written: Callable[[], None],
+        settled: Callable[[dict[int, Any]], None],
+    ) -> None:
+        super().__init__(name="health-mllp-writer", daemon=True)
+        self.inbox: SimpleQueue[list[Entry] | None] = SimpleQueue()
+        self.watched: set[int] = set()
+        self._store = store
+        self._flusher = flusher
+        self._written = written
+        self._settled = settled
+        self._next_tick = 0.0
 
     def run(self) -> None:
         try:
-            while (batch := self._take()) is not None:
+            while True:
+                try:
+                    batch = self.inbox.get(timeout=TICK_SECONDS)
+                except Empty:
+                    batch = []
+                if batch is None:
+                    return
                 if batch:
-                    self._commit(batch)
+                    self._write(batch)
                 self._tick()
         finally:
-            self._store.close()
+            self._flusher.put(None)
 
-    def _take(self) -> list[tuple[Any, Any]] | None:
-        """What waits, at most one transaction of it; None at the end."""
+    def _write(self, batch: list[Entry]) -> None:
+        token = None
         try:
-            entry = self._inbox.get(timeout=self._tick_seconds)
-        except Empty:
-            return []
-        batch: list[tuple[Any, Any]] = []
-        size = 0
-        while entry is not None:
-            batch.append(entry)
-            size += len(entry[0].raw)
-            if len(batch) >= MAX_UNITS or size >= MAX_BYTES:
-                return batch
-            try:
-                entry = self._inbox.get_nowait()
-            except Empty:
-                return batch
-        if batch:
-            self._inbox.put(None)
-            return batch
-        return None
-
-    def _commit(self, batch: list[tuple[Any, Any]]) -> None:
-        units = [unit for unit, _ticket in batch]
-        try:
-            results: Sequence[Any] = self._store.commit(units)
+            results, token = self._store.write([unit for unit, _ticket in batch])
         except StoreDown as down:
             results = [down] * len(batch)
         except Exception as error:
-            _logger.error("commit failed: %s", type(error).__name__)
+            _logger.error("writing failed: %s", places(error))
             results = [NotStored()] * len(batch)
-        tickets = (ticket for _unit, ticket in batch)
-        self._call_soon(self._deliver, list(zip(tickets, results, strict=True)))
+        tickets = [ticket for _unit, ticket in batch]
+        self._flusher.put((token, list(zip(tickets, results, strict=True))))
+        self._written()
 
     def _tick(self) -> None:
         now = time.monotonic()
         if now < self._next_tick:
             return
-        self._next_tick = now + self._tick_seconds
+        self._next_tick = now + TICK_SECONDS
         try:
             self._store.tick()
-            if self._watched:
-                outcomes = self._store.outcomes(sorted(self._watched.copy()))
-                self._watched.difference_update(outcomes)
+            if self.watched:
+                outcomes = self._store.outcomes(sorted(self.watched.copy()))
+                self.watched.difference_update(outcomes)
                 if outcomes:
-                    self._call_soon(self._settled, outcomes)
+                    self._settled(outcomes)
         except StoreDown:
             pass  # held answers run into their deadline, which refuses them
         except Exception as error:
-            _logger.error("tick failed: %s", type(error).__name__)
+            _logger.error("tick failed: %s", places(error))
+
+
+class Flusher(threading.Thread):
+    """Makes all batches durable that were written since its last round, at once.
+
+    :ivar inbox: (token, results) of a batch; None ends this thread
+    """
+
+    def __init__(self, store: Store, flushed: Callable[[list[Result]], None]) -> None:
+        super().__init__(name="health-mllp-flusher", daemon=True)
+        self.inbox: SimpleQueue[tuple[Any, list[Result]] | None] = SimpleQueue()
+        self._store = store
+        self._flushed = flushed
+
+    def run(self) -> None:
+        try:
+            going = True
+            while going:
+                written = [self.inbox.get()]
+                while not self.inbox.empty():
+                    written.append(self.inbox.get())
+                going = None not in written
+                self._flush([batch for batch in written if batch is not None])
+        finally:
+            self._store.close()
+
+    def _flush(self, batches: list[tuple[Any, list[Result]]]) -> None:
+        """A later batch of one token covers the earlier ones: one flush a token."""
+        failed: dict[int, StoreDown] = {}
+        for token in {id(token): token for token, _results in batches}.values():
+            try:
+                if token is not None:
+                    self._store.flush(token)
+            except StoreDown as down:
+                failed[id(token)] = down
+            except Exception as error:
+                _logger.error("flushing failed: %s", places(error))
+                failed[id(token)] = StoreDown()
+        results: list[Result] = []
+        for token, batch in batches:
+            down = failed.get(id(token))
+            results += [(ticket, down or result) for ticket, result in batch]
+        if results:
+            self._flushed(results)
+
+
+def places(error: BaseException) -> str:
+    """Type and innermost places of an exception, without what it says."""
+    frames = traceback.extract_tb(error.__traceback__)[-4:]
+    where = " < ".join(
+        f"{frame.filename.rpartition('/')[2]}:{frame.lineno}"
+        for frame in reversed(frames)
+    )
+    return f"{type(error).__name__} at {where}"

@@ -10,11 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import msh
 from .ack import ERROR, REJECT, Problem
-from .charset import decode_strict, declared_codec
+from .charset import declared_codec, decode_strict
 from .mllp import MAX_FRAME
 
 CONTENT_TYPE = "application/hl7-v2"
@@ -27,8 +27,8 @@ APPLICATION_ANSWER_SECONDS = 10.0
 
 _VERSION = re.compile(r"2\.[1-9](\.\d)?")
 _PROCESSING_IDS = frozenset("PTD")
-_SECOND_HEADER = re.compile(rb"[\r\n]MSH(?![A-Za-z0-9])")
-_SECOND_SEGMENT = re.compile(rb"[\r\n][A-Z][A-Z0-9]{2}", re.IGNORECASE)
+_HEADER_INSIDE = re.compile(rb"[\r\n]MSH(?![A-Za-z0-9])")
+_SEGMENT = re.compile(rb"[\r\n][A-Z][A-Z0-9]{2}", re.IGNORECASE)
 _UNIT_SEPARATOR = "\x1f"
 
 
@@ -73,8 +73,7 @@ class Flow:
     outage: str = "answer"
 
 
-@dataclass(frozen=True, slots=True)
-class Keys:
+class Keys(NamedTuple):
     """What the header says, ready to be stored with the bytes.
 
     :ivar charset: as HL7 names it: agreed, else declared, else empty
@@ -185,10 +184,10 @@ def _check_header(header: msh.Header, flow: Flow) -> None:
 def _check_body(raw: bytes, flow: Flow) -> None:
     if len(raw) > flow.max_size:
         raise Refusal("hl7.too_long", too_long())
-    if _SECOND_HEADER.search(raw):
+    if raw.find(b"MSH", 3) > 0 and _HEADER_INSIDE.search(raw):
         hint = "One message per frame, or a batch with BHS and BTS"
         raise Refusal("hl7.two_messages", Problem(100, REJECT, "MSH", hint=hint))
-    if not _SECOND_SEGMENT.search(raw):
+    if not _SEGMENT.search(raw):
         hint = "The message ends after its header"
         raise Refusal("hl7.header_only", Problem(100, ERROR, hint=hint))
     if is_fragment(raw):

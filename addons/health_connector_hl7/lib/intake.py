@@ -73,8 +73,9 @@ class Piece:
     @property
     def waits_for_processing(self) -> bool:
         """The sender is to hear the outcome, not just that the message is safe."""
-        held = self.flow is not None and self.flow.answer_after == "application"
-        return held and not self.mute and self.envelope.mode.prefix == "A"
+        if self.flow is None or self.flow.answer_after != "application":
+            return False
+        return not self.mute and self.envelope.mode.prefix == "A"
 
     def refuse(self, problem: Problem, code: str) -> Piece:
         """Answer that it is not stored.

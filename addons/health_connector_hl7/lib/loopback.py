@@ -53,27 +53,36 @@ class MemoryStore:
     """Decides new, duplicate and conflict as the core's accept does, in memory.
 
     :ivar units: what was stored, in order
+    :ivar batches: how many were stored at a time
+    :ivar gate: clear it to hold up writing; ``flush_gate``: to hold up flushing
     :ivar down: while True nothing can be stored
+    :ivar lost: while True nobody knows whether what is stored will last
     :ivar poison: a unit for which it answers True cannot be stored
     :ivar ended: outcomes of processing by message id, see ``Store.outcomes``
     """
 
     def __init__(self) -> None:
         self.units: list[Unit] = []
-        self.commits: list[int] = []
-        self.down = False
+        self.batches: list[int] = []
+        self.down = self.lost = False
         self.poison: Callable[[Unit], bool] = lambda unit: False
         self.ended: dict[int, Any] = {}
-        self.delay = threading.Event()
-        self.delay.set()
+        self.gate, self.flush_gate = threading.Event(), threading.Event()
+        self.gate.set()
+        self.flush_gate.set()
         self._seen: dict[tuple, tuple[bytes, Stored]] = {}
 
-    def commit(self, units: Sequence[Unit]) -> list[Stored | NotStored]:
-        self.delay.wait(10)
+    def write(self, units: Sequence[Unit]) -> tuple[list[Stored | NotStored], Any]:
+        self.gate.wait(10)
         if self.down:
             raise StoreDown
-        self.commits.append(len(units))
-        return [self._store(unit) for unit in units]
+        self.batches.append(len(units))
+        return [self._store(unit) for unit in units], self
+
+    def flush(self, token: Any) -> None:
+        self.flush_gate.wait(10)
+        if self.lost:
+            raise StoreDown
 
     def forget(self) -> None:
         """Start again with an empty store."""

@@ -230,20 +230,20 @@ def _acknowledgement(answer: bytes) -> list[str]:
 
 
 def _conditions(answer: bytes) -> list[str]:
-    """ERR-3 first component; before 2.5, the last component of ERR-1."""
-    separator = msh.peek(answer).delimiters
+    """Codes of table 0357: ERR-3, or before 2.5 the fourth component of ERR-1."""
+    delimiters = msh.peek(answer).delimiters
     found = []
     for line in _lines(answer):
-        fields = line.split(separator.field)
-        if fields[0] != "ERR":
+        name, *fields = line.split(delimiters.field)
+        if name != "ERR":
             continue
-        if len(fields) > 3 and fields[3]:
-            coded = fields[3].split(separator.component)[0]
-        else:
-            parts = (fields + [""])[1].split(separator.component)
-            coded = parts[3].split(separator.subcomponent or "&")[0] if parts[3:] else ""
-        if coded.isdigit() and len(coded) == 3:
-            found.append(coded)
+        first, coded = (fields + ["", "", ""])[0:3:2]
+        if not coded:
+            coded = (first.split(delimiters.component) + [""] * 4)[3]
+        code = coded.replace(delimiters.subcomponent or "&", delimiters.component)
+        code = code.split(delimiters.component)[0]
+        if len(code) == 3 and code.isdigit():
+            found.append(code)
     return found
 
 

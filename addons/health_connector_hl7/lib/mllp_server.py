@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import traceback
 from collections import Counter
 from collections.abc import Mapping
 from math import inf
@@ -16,7 +15,7 @@ from ssl import SSLContext
 from typing import Any
 
 from .ack import Problem
-from .committer import Committer, NotStored, Store, StoreDown
+from .committer import Committer, NotStored, Store, StoreDown, places
 from .connection import Connection, Exchange, Limits
 from .door import Door
 from .intake import (
@@ -73,9 +72,8 @@ class MllpServer:
         self._loop = asyncio.get_running_loop()
         self.now = self._loop.time
         self.later = self._loop.call_later
-        call_soon = self._loop.call_soon_threadsafe
         self._committer = Committer(
-            self._store, call_soon, self._deliver, self._outcomes
+            self._store, self._loop, self._deliver, self._outcomes
         )
         self._committer.start()
         self._loop.call_later(SWEEP_SECONDS, self._sweep)
@@ -105,8 +103,7 @@ class MllpServer:
         deadline = self.now() + patience
         while self._connections and self.now() < deadline:
             await asyncio.sleep(0.02)
-        self._committer.stop()
-        await asyncio.to_thread(self._committer.join, patience)
+        await self._committer.stop()
         for connection in list(self._connections):
             connection.abort()
         self._report()
@@ -274,13 +271,3 @@ class MllpServer:
         self._reported = self.counts.copy()
         if not self._stopping:
             self.later(REPORT_SECONDS, self._report)
-
-
-def places(error: BaseException) -> str:
-    """Type and innermost places of an exception, without what it says."""
-    frames = traceback.extract_tb(error.__traceback__)[-4:]
-    where = " < ".join(
-        f"{frame.filename.rpartition('/')[2]}:{frame.lineno}"
-        for frame in reversed(frames)
-    )
-    return f"{type(error).__name__} at {where}"

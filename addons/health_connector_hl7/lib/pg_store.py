@@ -1,9 +1,15 @@
 """The listener's store: PostgreSQL through the core's accept.
 
-One connection, used by the committer's thread only, READ COMMITTED. Accepting a
-batch is safe to repeat as a whole, so after a lost connection the same batch is
-tried again: if the first commit did reach the disk, its messages are now duplicates
-and get the answers they would have had.
+Two connections. The *writing* one commits without waiting for the disk
+(``synchronous_commit = off``), which makes the rows visible and lets the next batch
+begin. The *flushing* one then commits an empty record and does wait: the log is
+sequential, so when that record is on disk (and on the synchronous standbys, where
+there are any), so is everything committed before. Answers leave after that. A crash
+in between loses messages that nobody was told to be stored.
+
+Accepting a batch is safe to repeat as a whole, so after a lost connection it is
+tried again: if the first commit did last, its messages are now duplicates and get
+the answers they would have had.
 """
 
 from __future__ import annotations
@@ -14,6 +20,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 import psycopg2
+import psycopg2.extensions
 
 from .committer import NotStored, StoreDown
 
@@ -25,17 +32,45 @@ _NOT_NOW = ("08", "53", "57", "40", "55", "25006")
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 
+#: writes a record of its own, without which PostgreSQL would not wait for the disk
+_FLUSH = "SELECT pg_logical_emit_message(true, 'health_mllp', '')"
+
 
 class Core(Protocol):
     """What is needed of the core; passed in, a lib imports no other addon's lib."""
 
     def accept(self, cr: Any, units: Sequence[Any]) -> Sequence[Any]: ...
 
-    def wake(self, cr: Any, units: Iterable[Any]) -> None: ...
+    def wake(self, cr: Any, channels: Iterable[Any]) -> None: ...
 
     def outcomes(self, cr: Any, message_ids: Sequence[int]) -> dict[int, Any]: ...
 
     def refresh(self, cr: Any) -> None: ...
+
+
+class Link:
+    """Both connections, opened together before anything is written.
+
+    A flush speaks for what was written on the same link only: had the flushing
+    connection been opened after a crash, it could not know what was lost in it.
+    """
+
+    def __init__(self, connect: Callable[[], Any]) -> None:
+        self.writing = connect()
+        try:
+            self.flushing = connect()
+            self.flushing.autocommit = True
+            with self.writing.cursor() as cr:
+                cr.execute("SET synchronous_commit = off")
+            self.writing.commit()
+        except BaseException:
+            self.writing.close()
+            raise
+        self.broken = False
+
+    def flush(self) -> None:
+        with self.flushing.cursor() as cr:
+            cr.execute(_FLUSH)
 
 
 class PgStore:
@@ -58,7 +93,7 @@ class PgStore:
         self._core = core
         self._patience = patience
         self._refresh_seconds = refresh_seconds
-        self._connection: Any = None
+        self._link: Link | None = None
         self._down_since = 0.0
         self._pause = FIRST_PAUSE
         self._next_try = 0.0
@@ -67,21 +102,31 @@ class PgStore:
 
     # -- committer.Store ------------------------------------------------------------
 
-    def commit(self, units: Sequence[Any]) -> list[Any]:
+    def write(self, units: Sequence[Any]) -> tuple[list[Any], Link]:
         while True:
             try:
-                return self._commit(units)
+                return self._write(units)
             except StoreDown:
-                if self._clock() - self._down_since > self._patience:
+                now = self._clock()
+                if self._down_since and now - self._down_since > self._patience:
                     raise
-                time.sleep(max(0.0, self._next_try - self._clock()))
+                time.sleep(max(0.0, self._next_try - now))
+
+    def flush(self, token: Link) -> None:
+        """Not tried again: after a crash a later success would say nothing."""
+        try:
+            token.flush()
+        except psycopg2.Error as error:
+            token.broken = True
+            _logger.warning("what was written may be lost: %s", _name(error))
+            raise StoreDown from None
 
     def outcomes(self, message_ids: Sequence[int]) -> dict[int, Any]:
         return self._transaction(lambda cr: self._core.outcomes(cr, message_ids))
 
     def tick(self) -> None:
         """Wake the drain for what was accepted; read the settings now and then."""
-        if self._connection is None and self._clock() < self._next_try:
+        if self._link is None and self._clock() < self._next_try:
             return
         try:
             if self._accepted:
@@ -94,44 +139,50 @@ class PgStore:
             return  # said in the log when it happened
 
     def close(self) -> None:
-        self._drop_connection()
+        link, self._link = self._link, None
+        if link is not None:
+            link.writing.close()
+            link.flushing.close()
 
     # -- storing --------------------------------------------------------------------
 
-    def _commit(self, units: Sequence[Any]) -> list[Any]:
+    def _write(self, units: Sequence[Any]) -> tuple[list[Any], Link]:
+        link = self._open()
         try:
             receipts = list(self._transaction(lambda cr: self._core.accept(cr, units)))
+            self._accepted += [unit.channel for unit in units]
         except StoreDown:
             raise
         except Exception as error:
             _logger.warning(
                 "a batch of %s was refused (%s): one by one", len(units), _name(error)
             )
-            return [self._commit_alone(unit) for unit in units]
-        self._accepted += units
-        return receipts
+            receipts = [self._write_alone(unit) for unit in units]
+        if self._link is not link:
+            raise StoreDown  # a part of it may be lost: all of it again
+        return receipts, link
 
-    def _commit_alone(self, unit: Any) -> Any:
+    def _write_alone(self, unit: Any) -> Any:
         """One poisoned message must not fail its neighbours."""
         try:
             [receipt] = self._transaction(lambda cr: self._core.accept(cr, [unit]))
-        except StoreDown as down:
-            return down
+        except StoreDown:
+            raise
         except Exception as error:
             _logger.error("a message could not be stored: %s", _name(error))
             return NotStored()
-        self._accepted.append(unit)
+        self._accepted.append(unit.channel)
         return receipt
 
     # -- the connection -------------------------------------------------------------
 
     def _transaction(self, work: Callable[[Any], Any]) -> Any:
-        """Run ``work(cursor)`` and commit.
+        """Run ``work(cursor)`` and commit, without waiting for the disk.
 
         :raises StoreDown: the database is not there, or asks to come back later;
             after a failing commit nobody knows, which is no positive answer either
         """
-        connection = self._open()
+        connection = self._open().writing
         try:
             with connection.cursor() as cr:
                 result = work(cr)
@@ -148,19 +199,21 @@ class PgStore:
         self._found()
         return result
 
-    def _open(self) -> Any:
-        if self._connection is None:
+    def _open(self) -> Link:
+        if self._link is not None and self._link.broken:
+            self._drop_link()
+        if self._link is None:
             if self._clock() < self._next_try:
                 raise StoreDown
             try:
-                self._connection = self._connect()
+                self._link = Link(self._connect)
             except psycopg2.Error as error:
                 self._lost(error)
                 raise StoreDown from None
-        return self._connection
+        return self._link
 
     def _lost(self, error: psycopg2.Error) -> None:
-        self._drop_connection()
+        self._drop_link()
         now = self._clock()
         if not self._down_since:
             self._down_since = now
@@ -174,10 +227,12 @@ class PgStore:
             _logger.info("the database is back after %.1f s", seconds)
         self._down_since, self._pause = 0.0, FIRST_PAUSE
 
-    def _drop_connection(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None and not connection.closed:
-            connection.close()
+    def _drop_link(self) -> None:
+        """Forget a link. Its flushing half is still the flusher's, which may be using
+        it for what was written before; it closes when that is done with it."""
+        link, self._link = self._link, None
+        if link is not None and not link.writing.closed:
+            link.writing.close()
 
     @staticmethod
     def _clock() -> float:

@@ -42,14 +42,18 @@ class HealthCodecHl7v2(models.AbstractModel):
 
     @api.model
     def _flow(self, interface):
-        """The door's view of an interface row (sizes are checked by the transport)."""
+        """The door's view of an interface, be it a record or a row of its columns."""
+        if isinstance(interface, models.BaseModel):
+            environment = interface.backend_id.environment
+        else:
+            environment = interface["environment"]
         return door.Flow(
             channel=None,
             order_key_source=interface["order_key_source"] or "",
             dedupe_source=interface["dedupe_source"] or "",
             charset=interface["charset"] or "",
             max_size=interface["max_size"],
-            production=interface["environment"] == "production",
+            production=environment == "production",
         )
 
     @api.model

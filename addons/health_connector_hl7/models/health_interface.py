@@ -5,6 +5,8 @@ from collections import defaultdict
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 
+from odoo.addons.health_connector.lib.mapping import Result
+
 from ..lib import msh
 from ..lib.door import APPLICATION_ANSWER_SECONDS
 from ..lib.errors import Er7Error
@@ -73,15 +75,8 @@ class HealthInterface(models.Model):
     @api.constrains("transport", "direction", "mllp_port", "message_types", "state")
     def _check_mllp_routes(self):
         """On one port a message type must lead to one interface."""
-        for port in set(self.filtered(lambda each: each._on_mllp()).mapped("mllp_port")):
-            takers = defaultdict(set)
-            domain = [("mllp_port", "=", port), ("transport", "=", "mllp")]
-            for interface in self.sudo().search(domain).filtered(
-                lambda each: each._on_mllp()
-            ):
-                for kind in (interface.message_types or "*").split(","):
-                    takers[kind.strip()].add(interface.code)
-            for kind, codes in takers.items():
+        for port in {each.mllp_port for each in self if each._on_mllp()}:
+            for kind, codes in self._mllp_routes(port).items():
                 if len(codes) > 1:
                     raise ValidationError(
                         self.env._(
@@ -93,6 +88,17 @@ class HealthInterface(models.Model):
                             codes=", ".join(sorted(codes)),
                         )
                     )
+
+    @api.model
+    def _mllp_routes(self, port):
+        """{message type: codes of the interfaces that take it}; * for all types."""
+        routes = defaultdict(set)
+        domain = [("mllp_port", "=", port), ("transport", "=", "mllp")]
+        for interface in self.sudo().search(domain):
+            if interface._on_mllp():
+                for kind in (interface.message_types or "*").split(","):
+                    routes[kind.strip()].add(interface.code)
+        return routes
 
     @api.constrains("order_key_source", "dedupe_source", "codec")
     def _check_scanned_sources(self):
@@ -110,6 +116,12 @@ class HealthInterface(models.Model):
                             source,
                         )
                     ) from exc
+
+    def _mapper(self):
+        """Without a mapping an HL7 message is kept and nothing is read out of it."""
+        if self.codec == "hl7v2" and not self.mapping_id:
+            return lambda tree: Result({})
+        return super()._mapper()
 
     def _on_mllp(self):
         """True while the listener may serve this interface."""

@@ -1,0 +1,7 @@
+from . import (
+    test_codec,
+    test_interface,
+    test_listener,
+    test_meta,
+    test_transport,
+)
