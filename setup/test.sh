@@ -28,10 +28,12 @@ step() {
     }
 }
 
-run_lint() {
-    local passed=0
-    "$ROOT/setup/lint.sh" && passed=1
-    echo "$passed $((1 - passed)) 0" >"$RESULTS/lint.counts"
+# run_check NAME COMMAND…: a command that counts as one test.
+run_check() {
+    local name=$1 passed=1
+    shift
+    "$@" || passed=0
+    echo "$passed $((1 - passed)) 0" >"$RESULTS/$name.counts"
     [ "$passed" = 1 ]
 }
 
@@ -93,13 +95,13 @@ check_only
 prepare
 mkdir -p "$RESULTS"
 trap stop_live EXIT
-! wanted lint || step lint run_lint
+! wanted lint || step lint run_check lint "$ROOT/setup/lint.sh"
 ! wanted unit || step unit run_pytest unit
 ! wanted odoo || step odoo run_odoo "$(modules ours)"
 [ ! -d "$ROOT/addons/${ONLY:-.}/tests" ] || step "$ONLY" run_odoo "$ONLY"
 ! live_wanted || run_live
 stop_live
 if wanted bench-smoke && compgen -G "$ROOT/tests/bench/*.py" >/dev/null; then
-    step bench-smoke "$ROOT/setup/bench.sh" --smoke
+    step bench-smoke run_check bench-smoke "$ROOT/setup/bench.sh" --smoke
 fi
 summary
