@@ -7,7 +7,7 @@
     "license": "LGPL-3",
     "depends": ["health_base", "queue_job", "mail"],
     "external_dependencies": {
-        "python": ["cryptography", "jmespath", "jsonschema>=4.18"],
+        "python": ["cryptography", "jmespath", "jsonschema"],
     },
     "data": [
         "security/ir.model.access.csv",
