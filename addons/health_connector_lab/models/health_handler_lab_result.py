@@ -175,15 +175,21 @@ class HealthHandlerLabResult(models.AbstractModel):
 
     @api.model
     def _find_order(self, statement, exchange):
-        """By placer number, else by filler number; both must agree."""
-        company, known = exchange.interface.company_id, exchange.prefetched
-        order = self.env[ORDER]
-        if _is_ours(statement, company):
-            order = known.orders.get(statement.placer, order)
+        """By our placer number, else by the filler number; both must agree."""
         bound = self._bound_line(statement, exchange).order_id
-        if order and bound and order != bound:
-            raise _refused("lab.filler_conflict", CONFLICT, order)
-        return order or bound
+        if not _is_ours(statement, exchange.interface.company_id):
+            return bound
+        if bound and bound.placer_number != statement.placer:
+            raise _refused(
+                "lab.filler_conflict",
+                CONFLICT,
+                bound,
+                {
+                    "order": statement.placer[:_REFERENCE_LENGTH],
+                    "other": bound.placer_number,
+                },
+            )
+        return exchange.prefetched.orders.get(statement.placer, bound)
 
     @api.model
     def _bound_line(self, statement, exchange):
@@ -336,12 +342,13 @@ def _time_of(statement, exchange):
     return statement.at or exchange.accepted_at.replace(microsecond=0)
 
 
-def _refused(code, error_class, order):
-    """An error about a known order, in terms of staff."""
+def _refused(code, error_class, order, more=None):
+    """An error about a known order, in terms of staff; ``more`` for its subject."""
     subject = {
         "order": order.placer_number,
         "clinic": order.clinic_id.name,
         "clinic_id": order.clinic_id.id,
+        **(more or {}),
     }
     return HealthError(code, error_class, subject=subject, group=("order",))
 

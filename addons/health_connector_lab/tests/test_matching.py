@@ -116,6 +116,19 @@ class TestOrder(LabCase):
         exception = self.assert_parked(message, "lab.filler_conflict")
         self.assertEqual(exception.error_class, "conflict")
         self.assertIn("T-2", exception.title)
+        self.assertIn("T-1", exception.next_step)
+
+    def test_a_known_number_of_the_laboratory_does_not_replace_ours(self):
+        self.report(Obr(CBC, "F-1", at=self.at(0)))
+        correction = Obr(CBC, "F-1", "C", self.at(1), (Obx("C"),))
+        message = self.report(correction, placer="T-404")
+        self.assert_parked(message, "lab.filler_conflict")
+        self.assertEqual(self.line.result_status, "final")
+
+    def test_it_does_where_the_other_number_is_not_ours(self):
+        self.report(Obr(CBC, "F-1", "P", observations=(Obx("P"),)))
+        self.report(Obr(CBC, "F-1"), placer="X-1", authority="REFERRER")
+        self.assertEqual(self.order.state, "final")
 
     def test_neither_number(self):
         message = self.report(Obr(CBC), placer="")
