@@ -1,6 +1,7 @@
 from . import (
     health_plugin,
     health_keyring,
+    health_evidence,
     health_codec_json,
     health_codec_csv,
     health_backend,

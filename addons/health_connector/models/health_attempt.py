@@ -1,13 +1,13 @@
 """One try at a message; append-only evidence."""
 
 from odoo import api, fields, models
-from odoo.exceptions import UserError
 
 
 class HealthAttempt(models.Model):
     """What was tried, when, for how long, and how it ended. Holds no content."""
 
     _name = "health.attempt"
+    _inherit = "health.evidence"
     _description = "Attempt"
     _order = "id desc"
     _log_access = False
@@ -34,12 +34,6 @@ class HealthAttempt(models.Model):
         groups="health_base.group_administrator",
     )
     job_uuid = fields.Char(readonly=True)
-
-    def write(self, vals):
-        raise UserError(self.env._("Attempts cannot be edited."))
-
-    def unlink(self):
-        raise UserError(self.env._("Attempts cannot be deleted."))
 
     @api.model
     def _append(self, rows):

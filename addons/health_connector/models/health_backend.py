@@ -51,9 +51,7 @@ class HealthBackend(models.Model):
     residency = fields.Char(
         help="Region in which this system keeps data, for example EU or US."
     )
-    owner_id = fields.Many2one(
-        "res.users", string="Owner", default=lambda self: self.env.user
-    )
+    owner_id = fields.Many2one("res.users", default=lambda self: self.env.user)
     tz = fields.Selection(
         selection=_tz_get,
         string="Time zone",

@@ -14,9 +14,7 @@ class HealthCodeMap(models.Model):
     company_id = fields.Many2one(
         "res.company", required=True, default=lambda self: self.env.company
     )
-    owner_id = fields.Many2one(
-        "res.users", string="Owner", default=lambda self: self.env.user
-    )
+    owner_id = fields.Many2one("res.users", default=lambda self: self.env.user)
     description = fields.Text()
     line_ids = fields.One2many("health.code.map.line", "code_map_id")
 

@@ -69,6 +69,28 @@ SELECT id FROM health_message
 """
 
 
+# served by health_message_claim_idx and health_message_lease_idx
+_WITH_WORK = f"""
+SELECT b.id FROM health_backend b
+  LEFT JOIN health_backend_state s ON s.backend_id = b.id
+ WHERE b.active AND NOT COALESCE(b.paused_in, false)
+   AND COALESCE(s.drain_until, {_NOW}) <= {_NOW}
+   AND (EXISTS (SELECT 1 FROM health_message m
+                 WHERE m.backend_id = b.id AND m.state IN {_CLAIMABLE}
+                   AND m.next_try_at <= {_NOW})
+     OR EXISTS (SELECT 1 FROM health_message m
+                 WHERE m.backend_id = b.id AND m.state = 'processing'
+                   AND m.lease_until < {_NOW}))
+ ORDER BY b.id
+"""
+
+_PROMISE = f"""
+UPDATE health_backend_state
+   SET drain_until = {_NOW} + %s * interval '1 second'
+ WHERE backend_id = %s
+"""
+
+
 class HealthDrain(models.AbstractModel):
     """Dispatch, claim and the loop around both. No fields, nothing over RPC."""
 
@@ -103,19 +125,7 @@ class HealthDrain(models.AbstractModel):
     @api.model
     def _with_work(self):
         """Backends with claimable messages or ended leases and no promise."""
-        self.env.cr.execute(
-            f"""SELECT b.id FROM health_backend b
-             LEFT JOIN health_backend_state s ON s.backend_id = b.id
-                 WHERE b.active AND NOT COALESCE(b.paused_in, false)
-                   AND COALESCE(s.drain_until, {_NOW}) <= {_NOW}
-                   AND (EXISTS (SELECT 1 FROM health_message m
-                         WHERE m.backend_id = b.id AND m.state IN {_CLAIMABLE}
-                           AND m.next_try_at <= {_NOW})
-                     OR EXISTS (SELECT 1 FROM health_message m
-                         WHERE m.backend_id = b.id AND m.state = 'processing'
-                           AND m.lease_until < {_NOW}))
-                 ORDER BY b.id"""
-        )
+        self.env.cr.execute(_WITH_WORK)
         return self.env["health.backend"].browse(
             row[0] for row in self.env.cr.fetchall()
         )
@@ -168,12 +178,7 @@ class HealthDrain(models.AbstractModel):
     def _promise(self, backend, seconds):
         """Publish until when this drain looks for work; returns it on our clock."""
         with transaction(self.env) as env:
-            env.cr.execute(
-                f"""UPDATE health_backend_state
-                       SET drain_until = {_NOW} + %s * interval '1 second'
-                     WHERE backend_id = %s""",
-                [seconds, backend.id],
-            )
+            env.cr.execute(_PROMISE, [seconds, backend.id])
         return time.monotonic() + seconds
 
     @api.model

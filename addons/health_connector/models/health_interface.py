@@ -71,9 +71,7 @@ class HealthInterface(models.Model):
         "bytes themselves."
     )
     # -- governance
-    owner_id = fields.Many2one(
-        "res.users", string="Owner", default=lambda self: self.env.user
-    )
+    owner_id = fields.Many2one("res.users", default=lambda self: self.env.user)
     purpose = fields.Char(
         string="Purpose of use", help="Why this data may flow, for the inventory."
     )

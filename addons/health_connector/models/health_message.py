@@ -32,6 +32,7 @@ class HealthMessage(models.Model):
     """
 
     _name = "health.message"
+    _inherit = "health.evidence"
     _description = "Message"
     _order = "id desc"
     _log_access = False
@@ -131,14 +132,6 @@ class HealthMessage(models.Model):
             counts = dict(self.env.cr.fetchall())
         for message in self:
             message.behind = counts.get(message.id, 0)
-
-    def write(self, vals):
-        """Envelopes do not change, states move by :meth:`_transition`."""
-        raise UserError(self.env._("Messages cannot be edited."))
-
-    def unlink(self):
-        """Messages leave by retention only."""
-        raise UserError(self.env._("Messages cannot be deleted."))
 
     # -- the funnel -------------------------------------------------------------
 

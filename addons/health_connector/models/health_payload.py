@@ -1,7 +1,6 @@
 """Sealed bytes of a message, one row per stage."""
 
 from odoo import api, fields, models
-from odoo.exceptions import UserError
 
 from ..lib.accept import payload_aad
 
@@ -21,6 +20,7 @@ class HealthPayload(models.Model):
     """
 
     _name = "health.payload"
+    _inherit = "health.evidence"
     _description = "Payload"
     _order = "message_id, id"
     _log_access = False
@@ -48,12 +48,6 @@ class HealthPayload(models.Model):
         self.env.cr.execute(
             "ALTER TABLE health_payload ALTER COLUMN sealed SET STORAGE EXTERNAL"
         )
-
-    def write(self, vals):
-        raise UserError(self.env._("Payloads cannot be edited."))
-
-    def unlink(self):
-        raise UserError(self.env._("Payloads cannot be deleted."))
 
     @api.model
     def _open_raw(self, message_ids, stage="raw"):

@@ -196,7 +196,7 @@ class TestDrain(ConnectorCase):
         receipt = self.accept(self.body())
 
         def apply(document, exchange):
-            raise ValidationError("no")
+            raise ValidationError(self.env._("no"))
 
         with self.handler(apply):
             self.drain()
