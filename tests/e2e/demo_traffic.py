@@ -21,27 +21,25 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lab_messages import ROOT, Nasty, Order, Sent, framed, nasty, plan
-from wire import (
-    DUE,
-    NOT_DUE,
-    Answer,
-    HttpDoor,
-    Mllp,
+from lab_messages import ROOT, Nasty, Sent, framed, nasty, plan
+from running_system import (
+    DEMO_ORDERS,
+    FINAL,
+    HTTP_INTERFACE,
+    MLLP_INTERFACE,
     OdooApi,
-    frames_of,
-    messages_of,
+    demo_orders,
+    make_key,
+    mllp_address,
+    newest_message,
+    settings,
+    settle,
 )
+from wire import DUE, NOT_DUE, Answer, HttpDoor, Mllp, frames_of, messages_of
 
-DEMO_ORDERS = [("placer_number", "=like", "LAB-0000__")]
-MLLP_INTERFACE, HTTP_INTERFACE = "northlab-oru", "northlab-oru-http"
 CORPUS = (ROOT / "tests/samples/hl7v2", ROOT.parent / "shared/data/hl7v2")
-#: seconds until everything that was accepted must have been processed
-PATIENCE = 180
 #: over which the samples are sent
 CONNECTIONS = 4
-IN_MOTION = ["pending", "processing", "waiting"]
-FINAL = ("done", "ignored", "parked")
 #: planned fate -> what a correct system answers
 POSITIVE = {"done", "ignored", "parked", "behind", "duplicate"}
 
@@ -73,96 +71,6 @@ class Tally:
     def refused(self) -> int:
         """Negative answers to what was not stored."""
         return self.sent - self.answers["none"] - len(self.stored) - self.duplicates
-
-
-def settings() -> dict[str, str]:
-    env = os.environ.get
-    port = env("HEALTH_HTTP_PORT", "8069")
-    return {
-        "url": env("HEALTH_URL", f"http://127.0.0.1:{port}"),
-        "database": env("HEALTH_DB", "health_demo"),
-        "login": env("HEALTH_ADMIN_LOGIN", "admin"),
-        "password": env("HEALTH_ADMIN_PASSWORD", "admin"),
-    }
-
-
-def mllp_address() -> tuple[str, int]:
-    env = os.environ.get
-    return env("HEALTH_MLLP_HOST", "127.0.0.1"), int(env("HEALTH_MLLP_PORT", "2575"))
-
-
-# -- what the system holds ------------------------------------------------------------
-
-
-def demo_orders(api: OdooApi) -> list[Order]:
-    """The demo orders with their patients' numbers and their tests."""
-    fields = ["placer_number", "partner_id", "clinic_id"]
-    rows = api.rows(
-        "health.lab.order", DEMO_ORDERS, fields, order="placer_number", limit=60
-    )
-    numbers = {
-        row["partner_id"][0]: row["value"]
-        for row in api.rows(
-            "health.identifier",
-            [("system", "=", "HEALTHGROUP"), ("type", "=", "MR")],
-            ["partner_id", "value"],
-        )
-    }
-    clinics = {
-        row["id"]: row["code"] for row in api.rows("health.clinic", [], ["code"])
-    }
-    tests = defaultdict(list)
-    ordered = [("order_id.placer_number", "=like", "LAB-0000__")]
-    ordered += [("added_by_lab", "=", False)]
-    for line in api.rows("health.lab.order.line", ordered, ["order_id", "code"]):
-        tests[line["order_id"][0]].append(line["code"])
-    return [
-        Order(
-            row["placer_number"],
-            numbers[row["partner_id"][0]],
-            clinics[row["clinic_id"][0]],
-            tuple(tests[row["id"]]),
-        )
-        for row in rows
-    ]
-
-
-def make_key(api: OdooApi) -> tuple[int, str]:
-    """A bearer key of our own for the HTTP door; shown once, revoked at the end."""
-    (interface,) = api.rows(
-        "health.interface", [("code", "=", HTTP_INTERFACE)], ["backend_id"]
-    )
-    values = {"name": "Demo traffic", "backend_id": interface["backend_id"][0]}
-    secret_id = api.call("health.secret", "create", values)
-    shown = api.call("health.secret", "action_generate", [secret_id])
-    return secret_id, shown["params"]["message"]
-
-
-def newest_message(api: OdooApi) -> int:
-    rows = api.rows("health.message", [], ["id"], order="id desc", limit=1)
-    return rows[0]["id"] if rows else 0
-
-
-def settle(api: OdooApi, since: int) -> dict[str, int]:
-    """Wait until nothing more can be processed; the messages by state.
-
-    What is left in motion then waits behind a parked message of its order.
-    """
-    deadline = time.monotonic() + PATIENCE
-    count, new = "search_count", ("id", ">", since)
-    while time.monotonic() < deadline:
-        moving = api.call("health.message", count, [("state", "in", IN_MOTION)])
-        parked = api.rows("health.message", [("state", "=", "parked")], ["behind"])
-        behind = sum(row["behind"] for row in parked)
-        if moving <= behind:
-            states = {
-                state: api.call("health.message", count, [new, ("state", "=", state)])
-                for state in FINAL
-            }
-            waiting = [new, ("state", "in", IN_MOTION)]
-            return {**states, "behind": api.call("health.message", count, waiting)}
-        time.sleep(0.2)
-    raise TimeoutError(f"{moving - behind} messages were not processed in {PATIENCE} s")
 
 
 # -- sending --------------------------------------------------------------------------

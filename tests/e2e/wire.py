@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from dataclasses import dataclass, field
-from typing import Any
 
 import requests
 
@@ -135,37 +133,3 @@ class HttpDoor:
         if response.headers.get("Content-Type", "").startswith("application/json"):
             condition = response.json().get("code", "")
         return Answer(str(response.status_code), condition, response.content)
-
-
-class OdooApi:
-    """A logged-in session of the web client."""
-
-    def __init__(self, url: str, database: str, login: str, password: str) -> None:
-        self._url = url
-        self._session = requests.Session()
-        self.uid = self._post(
-            "/web/session/authenticate",
-            {"db": database, "login": login, "password": password},
-        )["uid"]
-
-    def call(self, model: str, method: str, *args: Any, **kwargs: Any) -> Any:
-        params = {"model": model, "method": method, "args": args, "kwargs": kwargs}
-        return self._post(f"/web/dataset/call_kw/{model}/{method}", params)
-
-    def rows(self, model: str, domain: list, fields: list[str], **kwargs) -> list[dict]:
-        return self.call(model, "search_read", domain, fields, **kwargs)
-
-    def _post(self, path: str, params: dict) -> Any:
-        body = json.dumps({"jsonrpc": "2.0", "method": "call", "params": params})
-        response = self._session.post(
-            self._url + path,
-            data=body,
-            headers={"Content-Type": "application/json"},
-            timeout=DUE,
-        )
-        response.raise_for_status()
-        answer = response.json()
-        if "error" in answer:
-            message = answer["error"].get("data", {}).get("message")
-            raise RuntimeError(f"{path}: {message or answer['error']['message']}")
-        return answer.get("result")  # left out when it is nothing

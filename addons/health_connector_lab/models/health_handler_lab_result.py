@@ -1,13 +1,10 @@
 """Laboratory results: from canonical document to the orders they belong to."""
 
 import json
-from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
 
 from odoo import api, models
 
-from odoo.addons.health_base.lib.authority import normalise_system
 from odoo.addons.health_connector.lib.errors import (
     CONFLICT,
     CONTRACT,
@@ -18,33 +15,11 @@ from odoo.addons.health_connector.models.health_handler import Outcome
 
 from ..lib.report import statements
 from ..lib.status import advance
-from .health_lab_order_line import RESULT_FIELDS
+from .result_lookup import LINE, ORDER, authority, external_id, is_ours, look_up
 
-ORDER = "health.lab.order"
-LINE = "health.lab.order.line"
 #: how far a laboratory's clock may run ahead (a wrong time zone stays below)
 CLOCK_TOLERANCE = timedelta(days=1)
 _REFERENCE_LENGTH = 64
-
-
-@dataclass(slots=True)
-class Known:
-    """What a batch of results needs, looked up at once.
-
-    :param orders: order number → order
-    :param lines: external id (see :func:`_external_id`) → line id
-    :param patients: identifier triple → patient
-    :param clinics: code in capitals → clinic
-    :param products: test code → product
-    :param fresh: ids of lines bound within the batch; a rollback may undo them
-    """
-
-    orders: dict[str, Any]
-    lines: dict[str, int]
-    patients: dict[tuple, Any]
-    clinics: dict[str, Any]
-    products: dict[str, Any]
-    fresh: set[int] = field(default_factory=set)
 
 
 class HealthHandlerLabResult(models.AbstractModel):
@@ -60,70 +35,10 @@ class HealthHandlerLabResult(models.AbstractModel):
     _description = "Laboratory results"
     _handler = "lab.result"
 
-    # -- once per batch ----------------------------------------------------------
-
     @api.model
     def _prefetch(self, interface, documents):
-        """A constant number of queries, however many documents."""
-        company = interface.company_id
         wanted = [each for document in documents for each in statements(document)]
-        lines = self.env["health.binding"]._find(
-            interface.backend_id,
-            LINE,
-            {_external_id(each, interface) for each in wanted if each.filler},
-        )
-        bound = {key: line_id for key, (line_id, _version) in lines.items()}
-        identifiers = {triple for each in wanted for triple in each.identifiers}
-        return Known(
-            orders=self._orders(company, wanted, bound.values()),
-            lines=bound,
-            patients=self.env["health.identifier"]._lookup(company, identifiers),
-            clinics=self._clinics(company, wanted),
-            products=self._products(company, wanted),
-        )
-
-    @api.model
-    def _orders(self, company, wanted, line_ids):
-        """Orders by number; those of bound lines are read along with them."""
-        bound = self.env[LINE].browse(line_ids)
-        bound.fetch(["order_id"])
-        found = self.env[ORDER].search_fetch(
-            [
-                ("company_id", "=", company.id),
-                "|",
-                ("placer_number", "in", list({each.placer for each in wanted})),
-                ("id", "in", bound.order_id.ids),
-            ],
-            ["placer_number", "partner_id", "clinic_id", "backend_id", "state"],
-        )
-        found.line_ids.fetch(["code", "added_by_lab", *RESULT_FIELDS])
-        return {order.placer_number: order for order in found}
-
-    @api.model
-    def _clinics(self, company, wanted):
-        codes = {site.upper() for each in wanted for site in each.sites}
-        clinics = self.env["health.clinic"].search_fetch(
-            [("company_id", "=", company.id), ("code", "in", list(codes))],
-            ["code", "name"],
-        )
-        return {clinic.code.upper(): clinic for clinic in clinics}
-
-    @api.model
-    def _products(self, company, wanted):
-        """A product of the company's own goes before a shared one."""
-        codes = {code for each in wanted for code in each.codes}
-        products = self.env["product.product"].search_fetch(
-            [
-                ("lab_test_code", "in", list(codes)),
-                ("company_id", "in", [False, company.id]),
-            ],
-            ["lab_test_code", "company_id"],
-            order="id desc",
-        )
-        shared_first = products.sorted(lambda product: bool(product.company_id))
-        return {product.lab_test_code: product for product in shared_first}
-
-    # -- once per message --------------------------------------------------------
+        return look_up(self.env, interface, wanted)
 
     @api.model
     def _apply(self, document, exchange):
@@ -177,7 +92,7 @@ class HealthHandlerLabResult(models.AbstractModel):
     def _find_order(self, statement, exchange):
         """By our placer number, else by the filler number; both must agree."""
         bound = self._bound_line(statement, exchange).order_id
-        if not _is_ours(statement, exchange.interface.company_id):
+        if not is_ours(statement, exchange.interface.company_id):
             return bound
         if bound and bound.placer_number != statement.placer:
             raise _refused(
@@ -196,7 +111,7 @@ class HealthHandlerLabResult(models.AbstractModel):
         """The first line that got the statement's filler number, if any."""
         known = exchange.prefetched
         line_id = statement.filler and known.lines.get(
-            _external_id(statement, exchange.interface)
+            external_id(statement, exchange.interface)
         )
         line = self.env[LINE].browse(line_id or [])
         return line.exists() if line_id in known.fresh else line
@@ -227,8 +142,8 @@ class HealthHandlerLabResult(models.AbstractModel):
         )
         if isinstance(result, str):
             return result
-        authority = _authority(statement, exchange.interface)
-        line._apply_result(result, statement, authority, exchange.message_id)
+        giver = authority(statement, exchange.interface)
+        line._apply_result(result, statement, giver, exchange.message_id)
         self._bind_filler(line, statement, exchange)
         return None
 
@@ -241,11 +156,11 @@ class HealthHandlerLabResult(models.AbstractModel):
             if len(named) > 1:
                 raise _refused("lab.line_ambiguous", CONFLICT, order)
             return named or self._add_line(order, statement, exchange.prefetched)
-        authority = _authority(statement, exchange.interface)
+        giver = authority(statement, exchange.interface)
         same = named.filtered(
             lambda line: (
                 line.filler_number == statement.filler
-                and line.filler_authority == authority
+                and line.filler_authority == giver
             )
         )
         free = named.filtered(lambda line: not line.filler_number)
@@ -275,7 +190,7 @@ class HealthHandlerLabResult(models.AbstractModel):
         if not statement.filler:
             return
         known = exchange.prefetched
-        key = _external_id(statement, exchange.interface)
+        key = external_id(statement, exchange.interface)
         if known.lines.setdefault(key, line.id) != line.id:
             return
         known.fresh.add(line.id)
@@ -315,27 +230,6 @@ class HealthHandlerLabResult(models.AbstractModel):
         opened = self.env["health.payload"]._open_raw([message.id], "canonical")
         document = json.loads(opened[message.id][0])
         return len({each.placer or each.filler for each in statements(document)})
-
-
-def _is_ours(statement, company):
-    """The order number is one that our company gave."""
-    ours = company.lab_placer_authority
-    stated = statement.placer_authority
-    if not statement.placer:
-        return False
-    if not ours or not stated:
-        return True
-    return normalise_system(ours) == normalise_system(stated)
-
-
-def _authority(statement, interface):
-    """Who gave the filler number; a laboratory that does not say is its backend."""
-    stated = statement.filler_authority or interface.backend_id.code
-    return normalise_system(stated)
-
-
-def _external_id(statement, interface):
-    return f"{statement.filler}^{_authority(statement, interface)}"
 
 
 def _time_of(statement, exchange):

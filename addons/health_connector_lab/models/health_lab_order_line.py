@@ -1,4 +1,5 @@
 from odoo import api, fields, models
+from odoo.exceptions import UserError
 from odoo.fields import NO_ACCESS
 
 from ..lib import status as rules
@@ -76,7 +77,12 @@ class HealthLabOrderLine(models.Model):
     )
     filler_authority = fields.Char(readonly=True, copy=False)
     result_status = fields.Selection(
-        RESULT_STATUSES, required=True, default="ordered", readonly=True, copy=False
+        RESULT_STATUSES,
+        string="Status",
+        required=True,
+        default="ordered",
+        readonly=True,
+        copy=False,
     )
     result_at = fields.Datetime(string="Reported", readonly=True, copy=False)
     result_flag = fields.Selection(
@@ -113,6 +119,15 @@ class HealthLabOrderLine(models.Model):
         for line in self:
             line.code = line.product_id.lab_test_code or line.code
 
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_reported(self):
+        if any(line.result_status != rules.ORDERED for line in self):
+            raise UserError(
+                self.env._(
+                    "The laboratory has reported on this test. It cannot be removed."
+                )
+            )
+
     def _known_result(self):
         """The result status in its pure form."""
         self.ensure_one()
@@ -148,7 +163,9 @@ class HealthLabOrderLine(models.Model):
 
     def _flag_after(self, statement):
         """A report with fewer observations than known leaves some out: their flag
-        must not get lost, so that the gravest holds."""
+        must not get lost, so that the gravest holds. What is withdrawn has none."""
+        if statement.status in rules.WITHDRAWN:
+            return False
         flags = [statement.flag] if statement.flag else []
         if statement.observations < self.result_observations and self.result_flag:
             flags.append(self.result_flag)
@@ -177,5 +194,6 @@ class HealthLabOrderLine(models.Model):
         self.env["health.binding"].search(
             [("res_model", "=", self._name), ("res_id", "in", nameless.ids)]
         ).unlink()
+        added.write({"result_status": rules.ORDERED})
         added.unlink()
         return True

@@ -9,6 +9,7 @@ from odoo.tools import mute_logger
 from odoo.addons.health_base.tests.common_meta import guard_faults
 
 from .common import BMP, CBC, LabCase
+from .oru import Obr
 
 
 @tagged("post_install", "-at_install")
@@ -142,6 +143,15 @@ class TestScreens(LabCase):
         )
         self.assertNotEqual(copy.placer_number, "T-1")
         self.assertFalse(copy.line_ids.result_message_id)
+
+    def test_a_reported_test_is_not_removed(self):
+        order = self.new_order("T-1", CBC, BMP)
+        self.report(Obr(CBC, "F-1", "I", observations=()))
+        self.assertEqual(order.state, "ordered")
+        with self.assertRaises(UserError):
+            order.line_ids[0].with_user(self.clerk).unlink()
+        order.line_ids[1].with_user(self.clerk).unlink()
+        self.assertEqual(order.line_ids.code, CBC)
 
     def test_messages_of_an_order(self):
         order = self.new_order("T-1", CBC)

@@ -109,6 +109,13 @@ class TestOrder(LabCase):
         message = self.report(Obr(CBC, "F-1^LIS"), placer="", interface=interface)
         self.assert_parked(message, "lab.order_unknown")
 
+    def test_a_number_of_a_test_that_is_gone(self):
+        self.report(Obr(CBC, "F-1^LIS"))
+        self.line.result_status = "ordered"
+        self.line.unlink()
+        message = self.report(Obr(CBC, "F-1^LIS"), placer="")
+        self.assert_parked(message, "lab.order_unknown")
+
     def test_two_numbers_that_disagree(self):
         self.new_order("T-2", CBC)
         self.report(Obr(CBC, "F-1"))

@@ -23,6 +23,7 @@ class TestStatus(LabCase):
         self.assertEqual((line.result_status, line.result_version), (status, version))
 
     def test_a_final_result(self):
+        posted = self.order.message_ids
         message = self.report(cbc(at=self.at(0), filler="F-1^LIS", flags="H"))
         self.assertEqual(message.state, "done")
         self.assertEqual(
@@ -39,6 +40,7 @@ class TestStatus(LabCase):
             self.line.result_at, self.yesterday.replace(microsecond=0, tzinfo=None)
         )
         self.assertEqual(self.order.result_at, self.line.result_at)
+        self.assertEqual(self.order.message_ids, posted)
 
     def test_local_times_are_those_of_the_laboratory(self):
         self.report(cbc(at="20250701120000"))
@@ -108,6 +110,7 @@ class TestStatus(LabCase):
         self.report(cbc("F", self.at(0)))
         self.report(Obr(CBC, "", "F", self.at(0), (Obx("W"),)))
         self.assert_line("wrong", 2)
+        self.assertFalse(self.line.result_flag)
         self.assertTrue(self.order.withdrawn)
         self.assertEqual(self.order.state, "ordered")
         found = self.env["health.lab.order"].search([("withdrawn", "=", True)])
