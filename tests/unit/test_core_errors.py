@@ -58,6 +58,13 @@ def test_later_changes_of_the_callers_dicts_do_not_show():
     assert failure.params == {"line": 3}
 
 
+def test_a_failure_can_always_be_recorded():
+    odd = {"a\0": ["x\0y", ("\ud800",)], "n": float("nan"), "d": {"k": 1.5}}
+    failure = failure_of(HealthError("a.b", MAPPING, odd, odd))
+    kept = {"a": ["xy", ["?"]], "n": "nan", "d": {"k": 1.5}}
+    assert (failure.params, failure.subject) == (kept, kept)
+
+
 def test_other_addons_need_not_inherit():
     class Er7Error(ValueError):
         code = "er7.no_msh"

@@ -27,7 +27,7 @@ def test_other_charsets_are_read_when_they_are_named():
 
 def test_escaped_pairs_are_letters():
     assert parse(b'"\\ud83d\\ude00"') == "\U0001f600"
-    assert parse(rb'"\\ud800"') == "\\ud800"
+    assert parse(rb'"\\ud800 \\u0000"') == "\\ud800 \\u0000"
 
 
 REFUSED = [
@@ -39,6 +39,8 @@ REFUSED = [
     b"[1e999]",
     b'"\\ud800"',
     b'{"\\uDC00": 1}',
+    b'["a", {"b": "x\\u0000y"}]',
+    b'{"\\u0000": 1}',
     b'"\xff"',
     b"\xff\xfe{\x00}\x00",
     b"[" * 100_000,

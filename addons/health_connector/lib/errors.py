@@ -9,6 +9,7 @@ from here: anything with ``code`` and ``error_class`` is understood.
 
 from __future__ import annotations
 
+import math
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -91,8 +92,8 @@ def failure_of(exc: BaseException) -> Failure:
         return Failure(
             code=code,
             error_class=error_class,
-            params=dict(getattr(exc, "params", {}) or {}),
-            subject=dict(getattr(exc, "subject", {}) or {}),
+            params=_storable(getattr(exc, "params", {}) or {}),
+            subject=_storable(getattr(exc, "subject", {}) or {}),
             group=tuple(getattr(exc, "group", ()) or ()),
         )
     return Failure(
@@ -100,6 +101,19 @@ def failure_of(exc: BaseException) -> Failure:
         error_class=BUG,
         trace=places(exc),
     )
+
+
+def _storable(value: Any) -> Any:
+    """What a JSON column can hold: recording a failure must not fail over it."""
+    if isinstance(value, str):
+        return value.replace("\0", "").encode("utf-8", "replace").decode()
+    if isinstance(value, Mapping):
+        return {_storable(key): _storable(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_storable(each) for each in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value
 
 
 def places(exc: BaseException, limit: int = 12) -> str:

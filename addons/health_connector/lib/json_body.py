@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Any
 
 from .errors import CONTRACT, HealthError
+
+#: how NUL and halves of surrogate pairs are written; whole pairs are, too
+_SUSPECT = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 
 
 def parse(raw: bytes, charset: str = "") -> Any:
@@ -14,7 +18,7 @@ def parse(raw: bytes, charset: str = "") -> Any:
 
     Python's reader also takes ``NaN``, numbers beyond any float and halves of
     surrogate pairs. No database column and no partner could be given those later,
-    so they are refused here.
+    nor the letter NUL, so they are refused here.
 
     :param charset: blank or utf-8 for UTF-8, with or without a byte order mark
     :raises HealthError: ``json.syntax``, class contract; says nothing of the body
@@ -23,12 +27,24 @@ def parse(raw: bytes, charset: str = "") -> Any:
         is_utf8 = charset.lower() in ("", "utf-8", "utf8")
         text = raw.decode("utf-8-sig" if is_utf8 else charset)
         tree = json.loads(text, parse_float=_finite, parse_constant=_finite)
-        if "\\ud" in text or "\\uD" in text:
-            json.dumps(tree, ensure_ascii=False).encode()
+        if _SUSPECT.search(text):
+            _check_letters(tree)
         return tree
     except (ValueError, LookupError, RecursionError):
         # the cause quotes the body: it is left out
         raise HealthError("json.syntax", CONTRACT, {"bytes": len(raw)}) from None
+
+
+def _check_letters(tree: Any) -> None:
+    nodes = [tree]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, dict):
+            nodes += [*node.keys(), *node.values()]
+        elif isinstance(node, list):
+            nodes += node
+        elif isinstance(node, str) and b"\0" in node.encode():
+            raise ValueError("NUL")
 
 
 def _finite(text: str) -> float:

@@ -30,6 +30,8 @@ class HealthCodecCsv(models.AbstractModel):
     def _decode(self, raw, charset):
         try:
             text = raw.decode(charset or "utf-8-sig")
+            if "\0" in text:
+                raise ValueError("NUL")
             dialect = csv.Sniffer().sniff(text[:4096], delimiters=",;\t|")
             reader = csv.DictReader(io.StringIO(text), dialect=dialect, strict=True)
             return {"rows": list(reader)}
