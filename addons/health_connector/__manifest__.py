@@ -15,6 +15,7 @@
         "data/ir_cron.xml",
         "data/queue_job.xml",
         "data/health_playbook.xml",
+        "wizards/health_message_cancel_views.xml",
         "views/health_message_views.xml",
         "views/health_exception_views.xml",
         "views/health_interface_views.xml",

@@ -213,6 +213,8 @@ class HealthMessage(models.Model):
             states.CANCELLED, {message.id: {"reason": reason} for message in self}
         )
         self.exception_id._close_when_clear()
+        # what waited behind them may go on
+        self.env["health.drain"]._wake_after_commit(self.backend_id.ids)
 
     def _check_operator(self):
         self.check_access("read")

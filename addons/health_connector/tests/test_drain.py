@@ -3,7 +3,7 @@
 import json
 
 from odoo.exceptions import UserError, ValidationError
-from odoo.tests import tagged
+from odoo.tests import new_test_user, tagged
 from odoo.tools import mute_logger
 
 from ..lib.errors import MAPPING, TRANSIENT, HealthError
@@ -262,3 +262,37 @@ class TestDrain(ConnectorCase):
             message._cancel(" ")
         message._cancel("sent twice")
         self.assertEqual((message.state, message.reason), ("cancelled", "sent twice"))
+
+    def test_cancelling_an_exceptions_messages_lets_the_others_go_on(self):
+        head = self.accept(self.body(1, test="NEW"))
+        behind = self.accept(self.body(2))
+        self.drain()
+        exception = self.message(head).exception_id
+        wizard = (
+            self.env["health.message.cancel"]
+            .with_context(active_model=exception._name, active_ids=exception.ids)
+            .create({"reason": "not ours"})
+        )
+        self.assertEqual(wizard.count, 1)
+        wizard.action_cancel()
+        self.drain()
+        self.assertEqual(self.message(head).state, "cancelled")
+        self.assertEqual(self.message(behind).state, "done")
+        self.assertEqual(exception.state, "closed")
+
+    def test_a_viewer_can_neither_cancel_nor_process_again(self):
+        receipt = self.accept(self.body(1, test="NEW"))
+        self.drain()
+        viewer = new_test_user(
+            self.env, "health_viewer", groups="health_base.group_viewer"
+        )
+        message = self.message(receipt).with_user(viewer)
+        self.assertEqual(message.state, "parked")
+        for act in (
+            message.action_process_again,
+            lambda: message._cancel("no"),
+            message.exception_id.action_process_again,
+        ):
+            with self.assertRaises(UserError):
+                act()
+        self.assertEqual(self.message(receipt).state, "parked")

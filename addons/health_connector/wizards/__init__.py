@@ -1,0 +1,1 @@
+from . import health_message_cancel
