@@ -8,6 +8,7 @@ Run it by ``odoo health_mllp -c odoo.conf -d database`` (see ``cli/health_mllp.p
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -17,7 +18,6 @@ from ssl import SSLContext
 from typing import Any
 
 import psycopg2
-import psycopg2.extensions
 
 from odoo.addons.health_connector.lib.accept import Channel, Incoming, accept
 from odoo.addons.health_connector.lib.keyring import Keyring, KeyringError
@@ -79,6 +79,9 @@ def run(options: Options) -> int:
 
     :raises KeyringError: without a key ring nothing can be accepted
     """
+    # what is loaded by now stays: the collector need not look at it ever again
+    gc.collect()
+    gc.freeze()
     return asyncio.run(_serve(options))
 
 
@@ -103,7 +106,7 @@ async def _serve(options: Options) -> int:
 
 
 def connect(arguments: Mapping[str, Any]) -> Any:
-    """A connection that commits durably and never hangs for long."""
+    """A connection whose commits last, and that never hangs for long."""
     connection = psycopg2.connect(
         **{
             "connection_factory": PreparingConnection,
@@ -114,17 +117,15 @@ def connect(arguments: Mapping[str, Any]) -> Any:
             **arguments,
         }
     )
-    connection.set_session(
-        isolation_level=psycopg2.extensions.ISOLATION_LEVEL_READ_COMMITTED
-    )
+    connection.autocommit = True
     with connection.cursor() as cr:
+        cr.execute("SET default_transaction_isolation = 'read committed'")
         cr.execute("SET statement_timeout = '30s'")
         cr.execute("SET lock_timeout = '5s'")
         cr.execute("SHOW synchronous_commit")
         # an acknowledged message must survive a crash of the server
         if cr.fetchone()[0] == "off":
             cr.execute("SET synchronous_commit = on")
-    connection.commit()
     return connection
 
 
@@ -145,10 +146,9 @@ class HealthCore:
         return accept(cr, self._keyring, units)
 
     def wake(self, cr: Any, channels: Iterable[Channel]) -> None:
-        """Ask for a drain of the backends of what was accepted."""
+        """Ask for a drain of the backends of what was accepted, and committed."""
         due = self._throttle.due(channel.backend_id for channel in channels)
         if due and wake(cr, due):
-            cr.connection.commit()
             self._notify(cr.connection.info.dbname)
 
     def outcomes(self, cr: Any, message_ids: Sequence[int]) -> dict[int, Any]:

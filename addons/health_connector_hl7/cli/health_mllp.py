@@ -43,6 +43,7 @@ class HealthMllp(Command):
             bare_package(addon)
         # only now: these imports need the addons path and the bare packages
         from odoo.addons.health_connector.lib.keyring import KeyringError
+
         # (and this file is loaded as odoo.cli.health_mllp: nothing relative works)
         # pylint: disable-next=odoo-addons-relative-import
         from odoo.addons.health_connector_hl7 import listener

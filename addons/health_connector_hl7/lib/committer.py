@@ -13,6 +13,7 @@ import logging
 import threading
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol
@@ -66,6 +67,9 @@ class Store(Protocol):
 class Committer:
     """Gathers units on the loop and brings the results back to it.
 
+    The writer takes what has gathered by itself, as long as there is some; only an
+    idle one is called, when the loop has read from everybody who has sent by then.
+
     :param loop: the loop on which all methods are called, and the callbacks too
     :param deliver: called with ``[(ticket, result), …]``; a result is a receipt,
         :class:`NotStored` or :class:`StoreDown`
@@ -81,14 +85,10 @@ class Committer:
     ) -> None:
         self._loop = loop
         self._deliver = deliver
-        self._gathered: list[Entry] = []
         self._open = 0
-        self._busy = False
-        self._scheduled = False
+        self._called = False
         self._flusher = Flusher(store, self._flushed)
-        self._writer = Writer(
-            store, self._flusher.inbox, self._written, self._on_loop(settled)
-        )
+        self._writer = Writer(store, self._flusher.inbox, self._on_loop(settled))
 
     def start(self) -> None:
         self._flusher.start()
@@ -96,9 +96,11 @@ class Committer:
 
     def submit(self, unit: Any, ticket: Any) -> None:
         """Queue a unit; its result comes back with the ticket. Never blocks."""
-        self._gathered.append((unit, ticket))
         self._open += 1
-        self._schedule()
+        self._writer.gathered.append((unit, ticket))
+        if not self._called and self._writer.idle:
+            self._called = True
+            self._loop.call_soon(self._call_writer)
 
     def watch(self, message_id: int) -> None:
         """Report when the processing of a stored message has ended."""
@@ -111,36 +113,20 @@ class Committer:
         """Wait for the results of all that was submitted, then end the threads."""
         while self._open:
             await asyncio.sleep(0.01)
-        self._writer.inbox.put(None)
+        self._writer.stop()
         await asyncio.to_thread(self._writer.join)
         await asyncio.to_thread(self._flusher.join)
 
-    def _schedule(self) -> None:
-        """Hand over once the loop has read from everybody who has sent by now."""
-        if self._gathered and not self._busy and not self._scheduled:
-            self._scheduled = True
-            self._loop.call_soon(self._hand_over)
-
-    def _hand_over(self) -> None:
-        self._scheduled = False
-        batch = _first(self._gathered)
-        self._gathered = self._gathered[len(batch) :]
-        self._busy = True
-        self._writer.inbox.put(batch)
-
-    def _written(self) -> None:
-        def free() -> None:
-            self._busy = False
-            self._schedule()
-
-        self._on_loop(free)()
+    def _call_writer(self) -> None:
+        self._called = False
+        self._writer.call()
 
     def _flushed(self, results: list[Result]) -> None:
-        def deliver() -> None:
-            self._open -= len(results)
-            self._deliver(results)
+        self._on_loop(self._settle)(results)
 
-        self._on_loop(deliver)()
+    def _settle(self, results: list[Result]) -> None:
+        self._open -= len(results)
+        self._deliver(results)
 
     def _on_loop(self, callback: Callable[..., None]) -> Callable[..., None]:
         """Make a callback of the loop callable from a thread."""
@@ -152,20 +138,12 @@ class Committer:
         return call
 
 
-def _first(entries: list[Entry]) -> list[Entry]:
-    """As many as fit into one transaction, at least one."""
-    size = 0
-    for number, (unit, _ticket) in enumerate(entries[:MAX_UNITS], 1):
-        size += len(unit.raw)
-        if size >= MAX_BYTES:
-            return entries[:number]
-    return entries[:MAX_UNITS]
-
-
 class Writer(threading.Thread):
     """Writes batches and passes them on to the flusher.
 
-    :ivar inbox: batches; None ends this thread, and the flusher after it
+    :ivar gathered: units and tickets that wait, oldest first
+    :ivar idle: True while it waits to be called. Set before the last look at
+        ``gathered``, so that nothing is overlooked
     :ivar watched: ids of stored messages whose processing is waited for
     """
 
@@ -173,32 +151,57 @@ class Writer(threading.Thread):
         self,
         store: Store,
         flusher: SimpleQueue,
-        written: Callable[[], None],
         settled: Callable[[dict[int, Any]], None],
     ) -> None:
         super().__init__(name="health-mllp-writer", daemon=True)
-        self.inbox: SimpleQueue[list[Entry] | None] = SimpleQueue()
+        self.gathered: deque[Entry] = deque()
+        self.idle = False
         self.watched: set[int] = set()
+        self._calls: SimpleQueue[bool] = SimpleQueue()
         self._store = store
         self._flusher = flusher
-        self._written = written
         self._settled = settled
         self._next_tick = 0.0
 
+    def call(self) -> None:
+        """There is something to write."""
+        self._calls.put(True)
+
+    def stop(self) -> None:
+        """End this thread, and the flusher after it."""
+        self._calls.put(False)
+
     def run(self) -> None:
+        going = True
         try:
-            while True:
-                try:
-                    batch = self.inbox.get(timeout=TICK_SECONDS)
-                except Empty:
-                    batch = []
-                if batch is None:
-                    return
+            while going:
+                batch = self._take()
                 if batch:
                     self._write(batch)
+                else:
+                    going = self._wait()
                 self._tick()
         finally:
             self._flusher.put(None)
+
+    def _wait(self) -> bool:
+        """Sleep until called or the next tick is due; False at the end."""
+        self.idle = True
+        try:
+            return bool(self.gathered) or self._calls.get(timeout=TICK_SECONDS)
+        except Empty:
+            return True
+        finally:
+            self.idle = False
+
+    def _take(self) -> list[Entry]:
+        """As many as fit into one transaction, at least one if there is one."""
+        batch: list[Entry] = []
+        size = 0
+        while self.gathered and len(batch) < MAX_UNITS and size < MAX_BYTES:
+            batch.append(self.gathered.popleft())
+            size += len(batch[-1][0].raw)
+        return batch
 
     def _write(self, batch: list[Entry]) -> None:
         token = None
@@ -211,7 +214,6 @@ class Writer(threading.Thread):
             results = [NotStored()] * len(batch)
         tickets = [ticket for _unit, ticket in batch]
         self._flusher.put((token, list(zip(tickets, results, strict=True))))
-        self._written()
 
     def _tick(self) -> None:
         now = time.monotonic()

@@ -63,8 +63,12 @@ class Exchange:
         self.size = size
 
 
-class Connection(asyncio.Protocol):
-    """A peer. Lives on the loop of its server, which alone touches it."""
+class Connection(asyncio.BufferedProtocol):
+    """A peer. Lives on the loop of its server, which alone touches it.
+
+    All connections of a server read into the same buffer: what is in it is taken out
+    before the next one reads.
+    """
 
     def __init__(self, server: MllpServer, port: int) -> None:
         self.port = port
@@ -94,9 +98,13 @@ class Connection(asyncio.Protocol):
         self._drop_partial("closed.inside_frame")
         self._server.closed(self)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._server.read_buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
         if self._finishing:
             return
+        data = bytes(self._server.read_buffer[:nbytes])
         deframer = self._deframer
         was_inside, held = deframer.inside, deframer.buffered
         messages = deframer.feed(data)

@@ -33,6 +33,7 @@ _logger = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 0.25
 REPORT_SECONDS = 60.0
+READ_BYTES = 256 * 1024
 
 
 class MllpServer:
@@ -54,6 +55,7 @@ class MllpServer:
         self.counts: Counter[str] = Counter()
         #: bytes held by all connections, in frames begun and frames in work
         self.memory = 0
+        self.read_buffer = memoryview(bytearray(READ_BYTES))
         self._store = store
         self._host = host
         self._ssl = ssl

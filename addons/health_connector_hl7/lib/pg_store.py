@@ -7,9 +7,10 @@ sequential, so when that record is on disk (and on the synchronous standbys, whe
 there are any), so is everything committed before. Answers leave after that. A crash
 in between loses messages that nobody was told to be stored.
 
-Accepting a batch is safe to repeat as a whole, so after a lost connection it is
-tried again: if the first commit did last, its messages are now duplicates and get
-the answers they would have had.
+Every statement is a transaction of its own. Accepting a batch is safe to repeat as a
+whole, whatever part of it was committed: what is stored already is a duplicate then
+and gets the answer it would have had. So nothing is gained by a larger transaction,
+and after a lost connection the batch is simply tried again.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 import psycopg2
-import psycopg2.extensions
 
 from .committer import NotStored, StoreDown
 
@@ -56,17 +56,15 @@ class Link:
     """
 
     def __init__(self, connect: Callable[[], Any]) -> None:
+        self.broken = False
         self.writing = connect()
         try:
             self.flushing = connect()
-            self.flushing.autocommit = True
             with self.writing.cursor() as cr:
                 cr.execute("SET synchronous_commit = off")
-            self.writing.commit()
         except BaseException:
             self.writing.close()
             raise
-        self.broken = False
 
     def flush(self) -> None:
         with self.flushing.cursor() as cr:
@@ -76,7 +74,8 @@ class Link:
 class PgStore:
     """See :class:`committer.Store`.
 
-    :param connect: opens a psycopg2 connection, raises ``psycopg2.Error``
+    :param connect: opens a psycopg2 connection in autocommit mode, or raises
+        ``psycopg2.Error``
     :param patience: seconds for which a batch waits for a lost database to return;
         once they have passed, batches are refused at once until it is back
     :param refresh_seconds: how often settings are read
@@ -122,7 +121,7 @@ class PgStore:
             raise StoreDown from None
 
     def outcomes(self, message_ids: Sequence[int]) -> dict[int, Any]:
-        return self._transaction(lambda cr: self._core.outcomes(cr, message_ids))
+        return self._run(lambda cr: self._core.outcomes(cr, message_ids))
 
     def tick(self) -> None:
         """Wake the drain for what was accepted; read the settings now and then."""
@@ -131,10 +130,10 @@ class PgStore:
         try:
             if self._accepted:
                 accepted, self._accepted = self._accepted, []
-                self._transaction(lambda cr: self._core.wake(cr, accepted))
+                self._run(lambda cr: self._core.wake(cr, accepted))
             if self._clock() >= self._next_refresh:
                 self._next_refresh = self._clock() + self._refresh_seconds
-                self._transaction(self._core.refresh)
+                self._run(self._core.refresh)
         except StoreDown:
             return  # said in the log when it happened
 
@@ -149,7 +148,7 @@ class PgStore:
     def _write(self, units: Sequence[Any]) -> tuple[list[Any], Link]:
         link = self._open()
         try:
-            receipts = list(self._transaction(lambda cr: self._core.accept(cr, units)))
+            receipts = list(self._run(lambda cr: self._core.accept(cr, units)))
             self._accepted += [unit.channel for unit in units]
         except StoreDown:
             raise
@@ -165,7 +164,7 @@ class PgStore:
     def _write_alone(self, unit: Any) -> Any:
         """One poisoned message must not fail its neighbours."""
         try:
-            [receipt] = self._transaction(lambda cr: self._core.accept(cr, [unit]))
+            [receipt] = self._run(lambda cr: self._core.accept(cr, [unit]))
         except StoreDown:
             raise
         except Exception as error:
@@ -176,27 +175,23 @@ class PgStore:
 
     # -- the connection -------------------------------------------------------------
 
-    def _transaction(self, work: Callable[[Any], Any]) -> Any:
-        """Run ``work(cursor)`` and commit, without waiting for the disk.
+    def _run(self, work: Callable[[Any], Any]) -> Any:
+        """Run ``work(cursor)`` on the writing connection.
 
         :raises StoreDown: the database is not there, or asks to come back later;
-            after a failing commit nobody knows, which is no positive answer either
+            nobody knows then what was stored, which is no positive answer either
         """
         connection = self._open().writing
         try:
             with connection.cursor() as cr:
                 result = work(cr)
-            connection.commit()
         except psycopg2.Error as error:
             if connection.closed or _is_not_now(error):
                 self._lost(error)
                 raise StoreDown from None
-            connection.rollback()
             raise
-        except BaseException:
-            connection.rollback()
-            raise
-        self._found()
+        if self._down_since:
+            self._found()
         return result
 
     def _open(self) -> Link:
@@ -222,9 +217,8 @@ class PgStore:
         self._pause = min(self._pause * 2, LONGEST_PAUSE)
 
     def _found(self) -> None:
-        if self._down_since:
-            seconds = self._clock() - self._down_since
-            _logger.info("the database is back after %.1f s", seconds)
+        seconds = self._clock() - self._down_since
+        _logger.info("the database is back after %.1f s", seconds)
         self._down_since, self._pause = 0.0, FIRST_PAUSE
 
     def _drop_link(self) -> None:
