@@ -14,7 +14,6 @@ import psycopg2
 
 ROOT = Path(__file__).resolve().parents[1]
 START, END = b"\x0b", b"\x1c\r"
-OPEN_STATES = ("pending", "processing", "waiting")
 
 
 def database() -> psycopg2.extensions.connection:
@@ -69,14 +68,12 @@ def wait_for(condition: Callable[[], object], seconds: float = 60) -> object:
 
 
 def drained() -> bool:
-    """Whether no message waits for the drain; messages behind a parked one do not
-    count, they wait for a person."""
+    """Whether no message waits for the drain; those behind a parked one do not count,
+    they wait for a person."""
     return not query(
-        """SELECT 1 FROM health_message m
-            WHERE m.state IN %s AND NOT (m.order_key IS NOT NULL AND m.order_key IN (
-                SELECT order_key FROM health_message WHERE state = 'parked'))
-            LIMIT 1""",
-        OPEN_STATES,
+        """SELECT 1 FROM health_message
+            WHERE state IN ('pending', 'processing')
+               OR state = 'waiting' AND next_try_at < '9999-01-01' LIMIT 1"""
     )
 
 

@@ -186,7 +186,8 @@ def damaged_files():
     yield "null"
     yield text[:-1]
     yield text.replace('"k1": ', '"k1": 1, "k3": ')
-    for name in ("active", "keys", "index"):
+    yield {**whole, "version": 2}
+    for name in ("version", "active", "keys", "index"):
         yield {key: value for key, value in whole.items() if key != name}
         yield {**whole, name: [1]}
     yield {**whole, "keys": None}

@@ -30,6 +30,7 @@ from .errors import BUG, HealthError
 KEY_BYTES = 32
 NONCE_BYTES = 12
 FORMAT = b"\x01"
+VERSION = 1
 
 
 class KeyringError(HealthError):
@@ -85,6 +86,8 @@ class Keyring:
     def _parse(cls, text: str) -> Keyring:
         try:
             ring = json.loads(text)
+            if ring["version"] != VERSION:
+                raise ValueError
             keys = {name: _decode(value) for name, value in ring["keys"].items()}
             return cls(ring["active"], keys, _decode(ring["index"]))
         except (KeyError, TypeError, ValueError, AttributeError) as exc:
@@ -99,7 +102,7 @@ class Keyring:
         :raises FileExistsError: a ring is there already
         """
         ring = {
-            "version": 1,
+            "version": VERSION,
             "active": "k1",
             "keys": {"k1": _encode(secrets.token_bytes(KEY_BYTES))},
             "index": _encode(secrets.token_bytes(KEY_BYTES)),

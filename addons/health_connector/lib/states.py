@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 PENDING = "pending"
 PROCESSING = "processing"
 WAITING = "waiting"
@@ -14,7 +16,8 @@ REVERTED = "reverted"
 
 #: state -> states it may move to
 MOVES: dict[str, frozenset[str]] = {
-    PENDING: frozenset({PROCESSING, CANCELLED}),
+    # waiting: an earlier message of its order key needs a person
+    PENDING: frozenset({PROCESSING, WAITING, CANCELLED}),
     WAITING: frozenset({PENDING, PROCESSING, CANCELLED}),
     # back to pending: the lease ended or the database asked for another try
     PROCESSING: frozenset({DONE, IGNORED, WAITING, PARKED, UNKNOWN, PENDING}),
@@ -31,6 +34,10 @@ STATES = tuple(MOVES)
 OPEN = (PENDING, PROCESSING, WAITING, PARKED, UNKNOWN)
 #: the drain may claim these
 CLAIMABLE = (PENDING, WAITING)
+#: of these a person decides; the drain takes what stands behind out of its way
+STUCK = (PARKED, UNKNOWN)
+#: the next try of a message that waits behind a stuck one: when that one is released
+BEHIND = datetime(9999, 12, 31)
 CLOSED = tuple(state for state in STATES if state not in OPEN)
 
 

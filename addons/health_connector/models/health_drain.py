@@ -37,6 +37,7 @@ PROMISE = 2.0
 POLL = 0.05
 _OPEN = "('" + "', '".join(states.OPEN) + "')"
 _CLAIMABLE = "('" + "', '".join(states.CLAIMABLE) + "')"
+_STUCK = "('" + "', '".join(states.STUCK) + "')"
 _NOW = "(clock_timestamp() AT TIME ZONE 'UTC')"
 
 # served by health_message_claim_idx and health_message_order_key_idx
@@ -59,6 +60,36 @@ UPDATE health_message m
        lease_owner = %(owner)s, lease_until = {_NOW} + %(lease)s * interval '1 second'
   FROM head WHERE m.id = head.id
 RETURNING m.id
+"""
+
+# served by the same: what may not be claimed until a person has decided
+_SET_BACK = f"""
+WITH behind AS (
+    SELECT m.id FROM health_message m
+     WHERE m.backend_id = %(backend)s AND m.state IN {_CLAIMABLE}
+       AND m.next_try_at <= {_NOW} AND m.order_key IS NOT NULL
+       AND EXISTS (
+            SELECT 1 FROM health_message e
+             WHERE e.backend_id = m.backend_id AND e.order_key = m.order_key
+               AND e.id < m.id AND e.state IN {_STUCK} AND e.order_key IS NOT NULL)
+     ORDER BY m.priority, m.id
+     LIMIT %(limit)s
+       FOR UPDATE OF m SKIP LOCKED
+)
+UPDATE health_message m
+   SET state = 'waiting', state_at = {_NOW}, next_try_at = %(behind)s
+  FROM behind WHERE m.id = behind.id
+"""
+
+# a release that missed a message set back at the same moment is made up for
+_RELEASE_FREE = f"""
+UPDATE health_message m
+   SET state = 'pending', state_at = {_NOW}, next_try_at = {_NOW}
+ WHERE m.state = 'waiting' AND m.next_try_at = %s
+   AND NOT EXISTS (
+        SELECT 1 FROM health_message e
+         WHERE e.backend_id = m.backend_id AND e.order_key = m.order_key
+           AND e.id < m.id AND e.state IN {_STUCK} AND e.order_key IS NOT NULL)
 """
 
 # served by health_message_lease_idx
@@ -102,11 +133,8 @@ class HealthDrain(models.AbstractModel):
     @api.model
     def _wake_after_commit(self, backend_ids):
         """Wake the drain once this transaction is committed. Never raises."""
-        due = _throttle.due((self.env.cr.dbname, each) for each in backend_ids)
-        if due:
-            registry = self.env.registry
-            ids = [backend_id for _dbname, backend_id in due]
-            self.env.cr.postcommit.add(lambda: _wake_now(registry, ids))
+        registry, ids = self.env.registry, list(backend_ids)
+        self.env.cr.postcommit.add(lambda: _wake_now(registry, ids))
 
     @api.model
     def _cron_dispatch(self):
@@ -115,6 +143,7 @@ class HealthDrain(models.AbstractModel):
         Where no job runner is alive (its job waits for over a minute), the cron
         drains by itself, within a time budget.
         """
+        self.env.cr.execute(_RELEASE_FREE, [states.BEHIND])
         for backend in self._with_work():
             job = self._enqueue(backend)
             if job and job.date_created < fields.Datetime.now() - timedelta(minutes=1):
@@ -217,9 +246,21 @@ class HealthDrain(models.AbstractModel):
                         "lease": LEASE,
                     },
                 )
-                return sorted(row[0] for row in env.cr.fetchall())
+                claimed = sorted(row[0] for row in env.cr.fetchall())
+                if len(claimed) < limit:
+                    env["health.drain"]._set_back(backend)
+                return claimed
         except DATABASE_CONFLICTS:
             return []
+
+    @api.model
+    def _set_back(self, backend):
+        """Take messages behind a parked one out of the way of the claim, so that a
+        long line behind it costs nothing. Releasing the head brings them back."""
+        self.env.cr.execute(
+            _SET_BACK,
+            {"backend": backend.id, "limit": 5 * BATCH, "behind": states.BEHIND},
+        )
 
     @api.model
     def _expire(self, backend):
@@ -239,10 +280,13 @@ def _wake_now(registry, backend_ids):
 
     A failure here costs latency, not the message: the cron sweeps every minute.
     """
+    due = _throttle.due((registry.db_name, each) for each in backend_ids)
+    if not due:
+        return
     try:
         with registry.cursor() as cr:
             env = api.Environment(cr, SUPERUSER_ID, {})
-            if wake.wake(cr, backend_ids):
+            if wake.wake(cr, [backend_id for _name, backend_id in due]):
                 cron = env.ref("health_connector.cron_dispatch")
                 cr.postcommit.add(cron._notifydb)
     except psycopg2.Error as exc:

@@ -190,9 +190,11 @@ class HealthInterface(models.Model):
         Get it once for a batch.
 
         It returns a ``lib.mapping.Result`` whose lookups are still to be resolved.
+        Without a mapping a tree that is an object is the document itself; of any
+        other there is no document, and only a handler that keeps can take it.
         """
         if not self.mapping_id:
-            return lambda tree: Result(dict(tree))
+            return lambda tree: Result(dict(tree) if isinstance(tree, dict) else {})
         program = self.mapping_id._program(self._allowed_classes())
         context = Context(timezone=self.backend_id.tz)
         return lambda tree: program.run(tree, context)

@@ -84,6 +84,9 @@ class HealthMessage(models.Model):
 
     attempt_ids = fields.One2many("health.attempt", "message_id", readonly=True)
     payload_ids = fields.One2many("health.payload", "message_id", readonly=True)
+    is_behind = fields.Boolean(
+        string="Waits behind another", compute="_compute_is_behind"
+    )
     behind = fields.Integer(
         string="Holds back",
         compute="_compute_behind",
@@ -133,12 +136,20 @@ class HealthMessage(models.Model):
         for message in self:
             message.behind = counts.get(message.id, 0)
 
+    @api.depends("state", "next_try_at")
+    def _compute_is_behind(self):
+        for message in self:
+            message.is_behind = (
+                message.state == states.WAITING and message.next_try_at == states.BEHIND
+            )
+
     # -- the funnel -------------------------------------------------------------
 
     @api.model
     def _transition(self, target, rows):
         """Move messages to ``target``; the only place that changes a state, but for
-        the claim, whose one statement finds and moves.
+        statements that find and move at once: the claim, and what lets messages wait
+        behind a parked one and releases them.
 
         The rows are locked by the update itself and moved only from legal origins.
 
@@ -199,7 +210,7 @@ class HealthMessage(models.Model):
                 for message in parked
             },
         )
-        self.env["health.drain"]._wake_after_commit(parked.backend_id.ids)
+        parked._release_behind()
 
     def _cancel(self, reason):
         """Close messages that nobody will apply.
@@ -213,7 +224,21 @@ class HealthMessage(models.Model):
             states.CANCELLED, {message.id: {"reason": reason} for message in self}
         )
         self.exception_id._close_when_clear()
-        # what waited behind them may go on
+        self._release_behind()
+
+    def _release_behind(self):
+        """What waited behind these messages may go on, after them."""
+        self.env.cr.execute(
+            """UPDATE health_message m
+                  SET state = 'pending', state_at = now() AT TIME ZONE 'UTC',
+                      next_try_at = now() AT TIME ZONE 'UTC'
+                 FROM health_message h
+                WHERE h.id = ANY(%s) AND m.backend_id = h.backend_id
+                  AND m.order_key = h.order_key AND m.id > h.id
+                  AND m.state = 'waiting' AND m.next_try_at = %s""",
+            [self.ids, states.BEHIND],
+        )
+        self.invalidate_model()
         self.env["health.drain"]._wake_after_commit(self.backend_id.ids)
 
     def _check_operator(self):

@@ -6,6 +6,7 @@ open ▶ decode ▶ map and minimise ▶ translate codes ▶ validate ▶ apply 
 import json
 import logging
 import time
+from dataclasses import replace
 from datetime import timedelta
 
 from odoo import api, fields, models
@@ -87,6 +88,7 @@ class HealthPipeline(models.AbstractModel):
             for interface, group in pipeline._by_interface(works):
                 pipeline._read(interface, group)
                 pipeline._apply_group(interface, group)
+                pipeline._name_subjects(interface, group)
             pipeline._finish([work for work in works if work.failure is None])
         return [
             (work.id, work.failure, work.step, work.spent * 1000)
@@ -150,11 +152,7 @@ class HealthPipeline(models.AbstractModel):
         ready = [work for work in works if work.failure is None]
         if not ready:
             return
-        handler = (
-            self.env["health.plugin"]
-            ._get("handler", interface.handler)
-            .with_company(interface.company_id)
-        )
+        handler = self._handler(interface)
         prefetched = handler._prefetch(interface, [work.document for work in ready])
         for work in ready:
             exchange = Exchange(work.id, interface, work.accepted_at, prefetched)
@@ -162,6 +160,26 @@ class HealthPipeline(models.AbstractModel):
                 work.outcome = handler._apply(work.document, exchange)
                 self._bind(interface.backend_id, exchange)
         self._keep_canonical(ready)
+
+    @api.model
+    def _handler(self, interface):
+        handler = self.env["health.plugin"]._get("handler", interface.handler)
+        return handler.with_company(interface.company_id)
+
+    @api.model
+    def _name_subjects(self, interface, works):
+        """Let the handler name the business objects of documents that failed."""
+        for work in works:
+            if work.failure is None or work.document is None:
+                continue
+            try:
+                names = self._handler(interface)._describe(work.document)
+            except Exception as exc:  # the document may be broken in any way
+                kind = type(exc).__name__
+                _logger.warning("message %s cannot be described: %s", work.id, kind)
+                continue
+            subject = {**names, **work.failure.subject}
+            work.failure = replace(work.failure, subject=subject)
 
     @api.model
     def _bind(self, backend, exchange):

@@ -1,11 +1,13 @@
 """From accepted to done: order, failures, exceptions, and what they tell."""
 
 import json
+from unittest.mock import patch
 
 from odoo.exceptions import UserError, ValidationError
 from odoo.tests import new_test_user, tagged
 from odoo.tools import mute_logger
 
+from ..lib import states
 from ..lib.errors import MAPPING, TRANSIENT, HealthError
 from ..models.health_handler import Outcome
 from .common import ConnectorCase
@@ -64,7 +66,8 @@ class TestDrain(ConnectorCase):
             self.drain()
         self.assertEqual(self.message(head).state, "parked")
         self.assertEqual(self.message(head).behind, 1)
-        self.assertEqual(self.message(behind).state, "pending")
+        self.assertEqual(self.message(behind).state, "waiting")
+        self.assertTrue(self.message(behind).is_behind)
         self.assertEqual(self.message(other).state, "done")
         self.message(head).action_process_again()
         self.drain()
@@ -296,3 +299,48 @@ class TestDrain(ConnectorCase):
             with self.assertRaises(UserError):
                 act()
         self.assertEqual(self.message(receipt).state, "parked")
+
+    def test_what_was_set_back_while_its_head_was_released_is_found(self):
+        """The release does not see a message set back by a transaction at the same
+        moment; the cron brings it back."""
+        receipt = self.accept(self.body())
+        self.env.cr.execute(
+            "UPDATE health_message SET state = 'waiting', next_try_at = %s",
+            [states.BEHIND],
+        )
+        self.drain()
+        self.assertEqual(self.message(receipt).state, "waiting")
+        with self.enter_registry_test_mode():
+            self.env.ref("health_connector.cron_dispatch").method_direct_trigger()
+        self.drain()
+        self.assertEqual(self.message(receipt).state, "done")
+
+    def test_exceptions_name_what_the_handler_knows_of_the_document(self):
+        receipt = self.accept(self.body(test="NEW"))
+        handler = self.env.registry["health.handler.keep"]
+
+        def names(_self, document):
+            return {"order": document["order"]}
+
+        with patch.object(handler, "_describe", names):
+            self.drain()
+        self.assertEqual(self.message(receipt).exception_id.subject["order"], "LAB-1")
+
+    def test_a_describing_that_fails_hides_no_failure(self):
+        receipt = self.accept(self.body(test="NEW"))
+        handler = self.env.registry["health.handler.keep"]
+        pipeline = "odoo.addons.health_connector.models.health_pipeline"
+        with (
+            patch.object(handler, "_describe", lambda _self, _document: 1 / 0),
+            self.assertLogs(pipeline, "WARNING"),
+        ):
+            self.drain()
+        self.assertEqual(self.message(receipt).error_code, "mapping.code")
+
+    def test_without_a_mapping_everything_can_be_kept(self):
+        self.interface.write({"mapping_id": False, "contract_id": False})
+        self.interface.order_key_source = self.interface.dedupe_source = False
+        receipts = [self.accept(body) for body in ({"a": 1}, ["a", "b"], "text")]
+        self.drain()
+        for receipt in receipts:
+            self.assertEqual(self.message(receipt).state, "done")
