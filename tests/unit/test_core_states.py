@@ -6,7 +6,7 @@ from health_connector.lib.states import MOVES, origins
 
 #: the table again, written as the design tells it
 LEGAL = """
-pending     processing cancelled
+pending     processing waiting cancelled
 waiting     pending processing cancelled
 processing  done ignored waiting parked unknown pending
 parked      pending cancelled
