@@ -6,8 +6,13 @@ import os
 import statistics
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import psycopg2
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from live import odoo_shell  # noqa: E402, F401  (the figures take it from here)
 
 SMOKE = bool(os.environ.get("HEALTH_BENCH_SMOKE"))
 

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import uuid
 
-from _server import ROOT
-
-sys.path.insert(0, str(ROOT / "tests"))
+from _bench import odoo_shell
 
 
 def make_orders(count: int) -> list[str]:
@@ -27,20 +22,9 @@ for order in orders:
     mrn = order.partner_id.identifier_ids[0].value
     print("ORDER", order.placer_number, mrn)
 """
-    output = subprocess.run(
-        [
-            ROOT / "setup" / "odoo",
-            "shell",
-            "-c",
-            os.environ["HEALTH_CONF"],
-            "--no-http",
-        ],
-        input=script,
-        text=True,
-        check=True,
-        capture_output=True,
-    ).stdout
-    found = [line.split()[1:] for line in output.splitlines() if "ORDER " in line]
+    found = [
+        line.split()[1:] for line in odoo_shell(script).splitlines() if "ORDER " in line
+    ]
     return [result(number, mrn) for number, mrn in found]
 
 

@@ -8,15 +8,14 @@ HEALTH_PG_DSN of a running system.
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import subprocess
 import tempfile
 import uuid
 from pathlib import Path
 
-from _bench import SMOKE, connect, durability, figure, ratio, say
-from _server import ROOT, odoo_server
+from _bench import SMOKE, connect, durability, figure, odoo_shell, ratio, say
+from _server import odoo_server
 
 BAR = 0.75
 SECONDS = 2 if SMOKE else 8
@@ -57,20 +56,7 @@ env["health.secret"].create(
     {{"name": "bench", "backend_id": backend.id}})._set_value("{KEY}")
 env.cr.commit()
 '''
-    subprocess.run(
-        [
-            ROOT / "setup" / "odoo",
-            "shell",
-            "-c",
-            os.environ["HEALTH_CONF"],
-            "--no-http",
-        ],
-        input=script,
-        text=True,
-        check=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    odoo_shell(script)
 
 
 @contextlib.contextmanager
