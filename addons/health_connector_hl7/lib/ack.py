@@ -38,6 +38,7 @@ CONDITIONS = {
 _HEADERS = (b"MSH", b"BHS", b"FHS")
 _HEADER_LIMIT = 64 * 1024
 _ENCODING = b"^~\\&"
+_FIELDS = 18
 #: MSH-10 is at most 20 characters until version 2.6
 _KEY_LENGTH = 20
 
@@ -99,23 +100,25 @@ class Envelope:
     that the door refuses to parse.
     """
 
-    __slots__ = ("_fields", "encoding", "mode", "separator")
+    __slots__ = ("encoding", "fields", "mode", "separator")
 
     def __init__(self, raw: bytes) -> None:
         line = _first_line(raw)
         separator = line[3:4]
-        if line[:3] in _HEADERS and _usable(separator):
-            self._fields = fields = line.split(separator)
-            self.separator = separator
-            self.encoding = _encoding(fields[1] if len(fields) > 1 else b"")
-        else:
-            self._fields, self.separator, self.encoding = [], b"|", _ENCODING
-        self.mode = mode_of(self.field(15), self.field(16))
+        if line[:3] not in _HEADERS or not _usable(separator):
+            line, separator = b"", b"|"
+        #: as they came, without blanks around; index 2 is MSH-3
+        self.fields = line.split(separator)
+        if b" " in line:
+            self.fields = [field.strip(b" ") for field in self.fields]
+        self.fields += [b""] * (_FIELDS - len(self.fields))
+        self.separator = separator
+        self.encoding = _encoding(self.fields[1])
+        self.mode = mode_of(self.fields[14], self.fields[15])
 
     def field(self, number: int) -> bytes:
-        """MSH-``number`` as it came, from MSH-3 on."""
-        fields = self._fields
-        return fields[number - 1].strip(b" ") if number <= len(fields) else b""
+        """MSH-``number`` as it came, from MSH-3 to MSH-18."""
+        return self.fields[number - 1]
 
     def components(self, number: int) -> list[bytes]:
         return self.field(number).split(self.encoding[:1])
@@ -194,11 +197,11 @@ def acknowledge(
 
 
 def _header(envelope: Envelope, stamp: datetime, key: str) -> list[bytes]:
-    field = envelope.field
-    header = [b"MSH", envelope.encoding, field(5), field(6), field(3), field(4)]
+    fields = envelope.fields
+    header = [b"MSH", envelope.encoding, fields[4], fields[5], fields[2], fields[3]]
     header += [_timestamp(stamp), b"", _message_type(envelope), key.encode()]
-    header += [field(11) or b"P", field(12) or b"2.5"]
-    charset = field(18)
+    header += [fields[10] or b"P", fields[11] or b"2.5"]
+    charset = fields[17]
     if charset:
         header += [b"", b"", b"", b"", b"", charset]
     return header

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from . import msh
@@ -169,16 +170,21 @@ def refusal_of(error: msh.Er7Error) -> Refusal:
 
 def _check_header(header: msh.Header, flow: Flow) -> None:
     component = header.delimiters.component
-    version = header.version.split(component)[0].strip()
-    if not _VERSION.fullmatch(version):
+    version = header.version.partition(component)[0].strip()
+    if not _is_version(version):
         raise Refusal("hl7.version", Problem(203, REJECT, "MSH", 12))
-    processing_id = header.processing_id.split(component)[0].strip()
+    processing_id = header.processing_id.partition(component)[0].strip()
     if processing_id not in _PROCESSING_IDS:
         raise Refusal("hl7.processing_id", Problem(202, REJECT, "MSH", 11))
     if flow.production and processing_id != "P":
         hint = "Test and training messages are not taken by a production system"
         problem = Problem(202, REJECT, "MSH", 11, hint)
         raise Refusal("hl7.processing_id", problem)
+
+
+@lru_cache(maxsize=64)
+def _is_version(text: str) -> bool:
+    return _VERSION.fullmatch(text) is not None
 
 
 def _check_body(raw: bytes, flow: Flow) -> None:

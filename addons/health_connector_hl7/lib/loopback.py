@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from ssl import SSLContext
 from types import TracebackType
 from typing import Any
 
@@ -121,11 +122,13 @@ class Loopback:
         flows: Sequence[Flow] = (Flow("any"),),
         limits: Limits | None = None,
         store: MemoryStore | None = None,
+        tls: SSLContext | None = None,
     ) -> None:
         self.store = store or MemoryStore()
         self.port = 0
         self._flows = flows
         self._limits = limits
+        self._tls = tls
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
@@ -154,7 +157,7 @@ class Loopback:
         self.run(self.server.open({0: Door(flows, Unit)} if flows else {}))
 
     async def _start(self) -> None:
-        self.server = MllpServer(self.store, self._limits, HOST)
+        self.server = MllpServer(self.store, self._limits, HOST, self._tls)
         await self.server.start()
         await self.server.open({0: Door(self._flows, Unit)})
         self.port = self.server.bound(0)

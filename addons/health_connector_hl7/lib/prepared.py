@@ -1,8 +1,9 @@
 """Statements that are planned once a connection.
 
-Accepting runs the same two statements thousands of times; planning one costs as much
-as storing several messages. psycopg2 has no prepared statements of its own, so this
-cursor prepares what it sees often and executes that from then on.
+Accepting runs the same statements thousands of times with lists of values; planning
+one, and parsing a list value by value, costs as much as storing several messages.
+psycopg2 has no prepared statements of its own, so this cursor prepares what it sees
+often, executes that from then on, and writes a list as one array constant.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from psycopg2.extensions import connection, cursor
 
 #: a statement is prepared when it comes for this time
 OFTEN = 3
+#: lists with more bytes than this are left to psycopg2, which needs less memory
+LARGE = 1024 * 1024
 
 _PLACEHOLDER = re.compile(r"%s(::[a-z]+(?:\[\])?)?")
 
@@ -37,16 +40,18 @@ class PreparingCursor(cursor):
 
     def execute(self, query: str, params: Any = None) -> None:
         if isinstance(params, (list, tuple)) and params and isinstance(query, str):
-            query = self.connection.prepared.get(query) or self._prepare(query)
+            prepared = self.connection.prepared.get(query) or self._prepare(query)
+            if prepared is not None:
+                query, params = prepared, [as_constant(each) for each in params]
         super().execute(query, params)
 
-    def _prepare(self, query: str) -> str:
-        """The statement to execute: the query itself, or that of the prepared one."""
+    def _prepare(self, query: str) -> str | None:
+        """The statement that executes the prepared one; None while there is none."""
         seen = self.connection.seen
         seen[query] = seen.get(query, 0) + 1
         casts = _PLACEHOLDER.findall(query)
         if seen[query] != OFTEN or "%%" in query or not all(casts):
-            return query
+            return None
         prepared = self.connection.prepared
         name = f"health_{len(prepared)}"
         numbers = iter(range(1, len(casts) + 1))
@@ -55,3 +60,30 @@ class PreparingCursor(cursor):
         values = ", ".join(f"%s{cast}" for cast in casts)
         prepared[query] = f"EXECUTE {name} ({values})"
         return prepared[query]
+
+
+def as_constant(value: Any) -> Any:
+    """A list of texts, integers, bytes and None as the text of an array constant;
+    anything else as it is."""
+    if type(value) is not list or not value:
+        return value
+    if sum(len(each) for each in value if type(each) is bytes) > LARGE:
+        return value
+    try:
+        return "{" + ",".join([_WRITERS[type(each)](each) for each in value]) + "}"
+    except KeyError:
+        return value
+
+
+def _text(value: str) -> str:
+    if "\\" in value or '"' in value:
+        value = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{value}"'
+
+
+_WRITERS = {
+    str: _text,
+    int: str,
+    bytes: lambda value: f'"\\\\x{value.hex()}"',
+    type(None): lambda value: "NULL",
+}
