@@ -34,6 +34,8 @@ STATES = tuple(MOVES)
 OPEN = (PENDING, PROCESSING, WAITING, PARKED, UNKNOWN)
 #: the drain may claim these
 CLAIMABLE = (PENDING, WAITING)
+#: later messages of the order key cannot be claimed along with these
+BLOCKING = (PROCESSING, WAITING, PARKED, UNKNOWN)
 #: of these a person decides; the drain takes what stands behind out of its way
 STUCK = (PARKED, UNKNOWN)
 #: the next try of a message that waits behind a stuck one: when that one is released

@@ -37,29 +37,49 @@ PROMISE = 2.0
 POLL = 0.05
 _OPEN = "('" + "', '".join(states.OPEN) + "')"
 _CLAIMABLE = "('" + "', '".join(states.CLAIMABLE) + "')"
+_BLOCKING = "('" + "', '".join(states.BLOCKING) + "')"
 _STUCK = "('" + "', '".join(states.STUCK) + "')"
 _NOW = "(clock_timestamp() AT TIME ZONE 'UTC')"
 
-# served by health_message_claim_idx and health_message_order_key_idx
+# Candidates are due and have no earlier message of their order key that is at work,
+# waits or needs a person (health_message_claim_idx, health_message_blocking_idx). Of
+# these a run of one key is taken whole, as long as it is of one interface: each must
+# have all its open predecessors in the same batch (health_message_order_key_idx).
 _CLAIM = f"""
-WITH head AS (
-    SELECT m.id FROM health_message m
+WITH candidate AS (
+    SELECT m.id, m.order_key, m.interface_id FROM health_message m
      WHERE m.backend_id = %(backend)s AND m.state IN {_CLAIMABLE}
        AND m.direction = 'in' AND m.next_try_at <= {_NOW}
        AND m.interface_id = ANY(%(interfaces)s)
        AND (m.order_key IS NULL OR NOT EXISTS (
             SELECT 1 FROM health_message e
              WHERE e.backend_id = m.backend_id AND e.order_key = m.order_key
-               AND e.id < m.id AND e.state IN {_OPEN} AND e.order_key IS NOT NULL))
+               AND e.id < m.id AND e.state IN {_BLOCKING} AND e.order_key IS NOT NULL
+               AND NOT (e.state = 'waiting' AND e.next_try_at <= {_NOW})))
      ORDER BY m.priority, m.id
      LIMIT %(limit)s
        FOR UPDATE OF m SKIP LOCKED
+), claimed AS (
+    SELECT c.id FROM candidate c
+     WHERE c.order_key IS NULL OR NOT EXISTS (
+            SELECT 1 FROM health_message e
+         LEFT JOIN candidate o ON o.id = e.id
+             WHERE e.backend_id = %(backend)s AND e.order_key = c.order_key
+               AND e.id < c.id AND e.state IN {_OPEN} AND e.order_key IS NOT NULL
+               AND o.interface_id IS DISTINCT FROM c.interface_id)
 )
 UPDATE health_message m
    SET state = 'processing', state_at = {_NOW}, tries = m.tries + 1,
        lease_owner = %(owner)s, lease_until = {_NOW} + %(lease)s * interval '1 second'
-  FROM head WHERE m.id = head.id
+  FROM claimed WHERE m.id = claimed.id
 RETURNING m.id
+"""
+
+# The tables' statistics lag behind a burst, and a plan that reads the whole backlog
+# for each batch would follow; these statements are meant to walk the indexes.
+_WALK_INDEXES = """
+SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off;
+SET LOCAL enable_seqscan = off
 """
 
 # served by the same: what may not be claimed until a person has decided
@@ -236,6 +256,7 @@ class HealthDrain(models.AbstractModel):
                 live = env["health.interface"].search(
                     [("backend_id", "=", backend.id), ("state", "=", "live")]
                 )
+                env.cr.execute(_WALK_INDEXES)
                 env.cr.execute(
                     _CLAIM,
                     {

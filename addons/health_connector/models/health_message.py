@@ -8,6 +8,7 @@ from ..lib import states
 from ..lib.errors import BUG, HealthError
 
 _OPEN = "('" + "', '".join(states.OPEN) + "')"
+_BLOCKING = "('" + "', '".join(states.BLOCKING) + "')"
 _CLAIMABLE = "('" + "', '".join(states.CLAIMABLE) + "')"
 
 STATE_LABELS = [
@@ -97,7 +98,12 @@ class HealthMessage(models.Model):
     _dedupe = models.UniqueIndex("(interface_id, dedupe_key)")
     # drain: what may be claimed, most urgent first
     _claim_idx = models.Index(f"(backend_id, priority, id) WHERE state IN {_CLAIMABLE}")
-    # drain: is an earlier message of the order key still open?
+    # drain: does an earlier message of the order key stand in the way?
+    _blocking_idx = models.Index(
+        "(backend_id, order_key, id) "
+        f"WHERE order_key IS NOT NULL AND state IN {_BLOCKING}"
+    )
+    # drain and lists: the open messages of an order key
     _order_key_idx = models.Index(
         f"(backend_id, order_key, id) WHERE order_key IS NOT NULL AND state IN {_OPEN}"
     )

@@ -45,14 +45,35 @@ class HealthPipeline(models.AbstractModel):
                     len(ids),
                     type(exc).__name__,
                 )
-        failed = []
+        return self._apply_singly(ids, owner)
+
+    @api.model
+    def _apply_singly(self, ids, owner):
+        """Apply messages each in its own transaction, none after a failed one of its
+        order key."""
+        self.env.cr.execute(
+            "SELECT id, order_key FROM health_message WHERE id = ANY(%s)", [ids]
+        )
+        keys = dict(self.env.cr.fetchall())
+        failed, stuck = [], set()
         for message_id in ids:
-            failed += self._apply_alone(message_id, owner)
+            key = keys[message_id]
+            if key in stuck:
+                self._give_back(message_id, owner)
+                continue
+            failures = self._apply_alone(message_id, owner)
+            failed += failures or []
+            if key and failures != []:
+                stuck.add(key)
         return failed
 
     @api.model
     def _apply_alone(self, message_id, owner):
-        """Apply one message in its own transaction; conflicts are tried again."""
+        """Apply one message in its own transaction; conflicts are tried again.
+
+        :return: its failures, or None when the database had too many conflicts and
+            it was given back
+        """
         for _round in range(_CONFLICT_ROUNDS):
             try:
                 return self._apply_batch([message_id], owner)
@@ -61,11 +82,11 @@ class HealthPipeline(models.AbstractModel):
             except Exception as exc:
                 return [(message_id, describe(exc), "commit", 0.0)]
         self._give_back(message_id, owner)
-        return []
+        return None
 
     @api.model
     def _give_back(self, message_id, owner):
-        """The database had too many conflicts: back in line, the try not counted."""
+        """Back in line, the try not counted."""
         with transaction(self.env) as env:
             due = fields.Datetime.now() + timedelta(seconds=1)
             env["health.message"]._transition(
@@ -89,7 +110,10 @@ class HealthPipeline(models.AbstractModel):
                 pipeline._read(interface, group)
                 pipeline._apply_group(interface, group)
                 pipeline._name_subjects(interface, group)
-            pipeline._finish([work for work in works if work.failure is None])
+            pipeline._defer([work for work in works if work.deferred])
+            pipeline._finish(
+                [work for work in works if not (work.failure or work.deferred)]
+            )
         return [
             (work.id, work.failure, work.step, work.spent * 1000)
             for work in works
@@ -148,18 +172,41 @@ class HealthPipeline(models.AbstractModel):
 
     @api.model
     def _apply_group(self, interface, works):
-        """Hand the documents of one interface to its handler, each in a savepoint."""
+        """Hand the documents of one interface to its handler, each in a savepoint,
+        none after a failed one of its order key."""
         ready = [work for work in works if work.failure is None]
-        if not ready:
-            return
         handler = self._handler(interface)
-        prefetched = handler._prefetch(interface, [work.document for work in ready])
-        for work in ready:
-            exchange = Exchange(work.id, interface, work.accepted_at, prefetched)
-            with work.doing("apply"), self.env.cr.savepoint():
-                work.outcome = handler._apply(work.document, exchange)
-                self._bind(interface.backend_id, exchange)
-        self._keep_canonical(ready)
+        prefetched = ready and handler._prefetch(
+            interface, [work.document for work in ready]
+        )
+        stuck = set()
+        for work in works:
+            if work.order_key in stuck:
+                work.deferred, work.failure = True, None
+                continue
+            if work.failure is None:
+                self._apply_one(handler, work, prefetched)
+            if work.failure and work.order_key:
+                stuck.add(work.order_key)
+        self._keep_canonical([work for work in ready if work.outcome])
+
+    @api.model
+    def _apply_one(self, handler, work, prefetched):
+        exchange = Exchange(work.id, work.interface, work.accepted_at, prefetched)
+        with work.doing("apply"), self.env.cr.savepoint():
+            outcome = handler._apply(work.document, exchange)
+            self._bind(work.interface.backend_id, exchange)
+            # the savepoint may still refuse what was written
+            self.env.flush_all()
+            work.outcome = outcome
+
+    @api.model
+    def _defer(self, works):
+        """Back in line behind the one that failed, the try not counted."""
+        self.env["health.message"]._transition(
+            states.PENDING,
+            {work.id: {"tries": work.tries - 1, "lease_owner": None} for work in works},
+        )
 
     @api.model
     def _handler(self, interface):
@@ -198,7 +245,6 @@ class HealthPipeline(models.AbstractModel):
                     "application/json",
                 )
                 for work in works
-                if work.failure is None
             },
         )
 

@@ -26,7 +26,7 @@ DATABASE_CONFLICTS = (
 
 _HOLD = """
 SELECT id, uid, interface_id, tries, conflict_id, external_ref, exception_id,
-       accepted_at
+       accepted_at, order_key
   FROM health_message
  WHERE id = ANY(%s) AND state = 'processing' AND lease_owner = %s
  ORDER BY id FOR UPDATE
@@ -65,11 +65,14 @@ class Work:
     external_ref: str
     exception_id: int | None
     accepted_at: Any
+    order_key: str | None
     step: str = "open"
     document: Any = None
     lookups: Any = ()
     failure: Failure | None = None
     outcome: Any = None
+    #: an earlier message of its order key failed: back in line, untouched
+    deferred: bool = False
     spent: float = 0.0
 
     @contextmanager

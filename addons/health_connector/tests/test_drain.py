@@ -344,3 +344,57 @@ class TestDrain(ConnectorCase):
         self.drain()
         for receipt in receipts:
             self.assertEqual(self.message(receipt).state, "done")
+
+    def test_a_run_of_one_key_is_one_batch_in_order(self):
+        receipts = [self.accept(self.body(number)) for number in range(5)]
+        with self.enter_registry_test_mode():
+            claimed = self.env["health.drain"]._claim(self.backend, "me")
+        self.assertEqual(claimed, [receipt.message_id for receipt in receipts])
+
+    def test_what_follows_a_failure_in_its_batch_is_not_applied(self):
+        receipts = [self.accept(self.body(number)) for number in range(5)]
+        third, seen = receipts[2].message_id, []
+
+        def apply(document, exchange):
+            if exchange.message_id == third:
+                raise HealthError("demo.busy", TRANSIENT)
+            seen.append(exchange.message_id)
+            return Outcome()
+
+        with self.handler(apply):
+            self.drain()
+        self.assertEqual(seen, [receipt.message_id for receipt in receipts[:2]])
+        states_now = [self.message(receipt).state for receipt in receipts]
+        self.assertEqual(states_now, ["done", "done", "waiting", "pending", "pending"])
+        self.assertEqual([self.message(each).tries for each in receipts[3:]], [0, 0])
+
+    def test_a_refused_batch_is_applied_singly_and_in_order(self):
+        """A failure that only the commit of the batch would show."""
+        receipts = [self.accept(self.body(number)) for number in range(4)]
+        second, seen = receipts[1].message_id, []
+        finish = self.env.registry["health.pipeline"]._finish
+
+        def refuse(pipeline, works):
+            if second in [work.id for work in works]:
+                raise HealthError("demo.commit", MAPPING)
+            seen.extend(work.id for work in works)
+            return finish(pipeline, works)
+
+        pipeline = self.env.registry["health.pipeline"]
+        log = "odoo.addons.health_connector.models.health_pipeline"
+        with patch.object(pipeline, "_finish", refuse), mute_logger(log):
+            self.drain()
+        self.assertEqual([each for each in seen], [receipts[0].message_id])
+        states_now = [self.message(receipt).state for receipt in receipts]
+        self.assertEqual(states_now[:2], ["done", "parked"])
+        self.assertEqual(set(states_now[2:]), {"pending"})
+
+    def test_a_run_ends_where_another_interface_begins(self):
+        other = self.interface.copy({"code": "demo-other", "state": "live"})
+        first = self.accept(self.body(1))
+        between = self.accept(self.body(2), interface=other)
+        last = self.accept(self.body(3))
+        with self.enter_registry_test_mode():
+            claimed = self.env["health.drain"]._claim(self.backend, "me")
+        self.assertEqual(claimed, [first.message_id])
+        self.assertLess(between.message_id, last.message_id)
