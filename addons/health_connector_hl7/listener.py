@@ -149,6 +149,9 @@ class HealthCore:
         """Ask for a drain of the backends of what was accepted, and committed."""
         due = self._throttle.due(channel.backend_id for channel in channels)
         if due and wake(cr, due):
+            self._throttle.forget(due)
+            # the cron worker must see the trigger when it is told of it
+            cr.connection.commit()
             self._notify(cr.connection.info.dbname)
 
     def outcomes(self, cr: Any, message_ids: Sequence[int]) -> dict[int, Any]:

@@ -38,6 +38,13 @@ def test_asking_in_vain_does_not_put_off_the_next_question():
     assert asked == [4, 8, 12]
 
 
+def test_without_a_promise_the_next_one_asks_again():
+    throttle = Throttle(0.4, Clock())
+    throttle.due([1, 2])
+    throttle.forget([1])
+    assert throttle.due([1, 2]) == [1]
+
+
 def test_backends_do_not_share_a_turn():
     clock = Clock()
     throttle = Throttle(0.4, clock)

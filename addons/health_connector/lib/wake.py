@@ -59,7 +59,12 @@ def wake(cr: Cursor, backend_ids: Iterable[int]) -> bool:
 
 
 class Throttle:
-    """Says whether a backend must be asked about again; one per process."""
+    """Says whether a backend must be asked about again; one per process.
+
+    Only a promise may be relied on without asking. Whoever finds none wakes the drain
+    and calls :meth:`forget`: a drain that is woken may have ended before the next
+    message comes.
+    """
 
     def __init__(self, seconds: float = THROTTLE, clock=time.monotonic) -> None:
         self._seconds = seconds
@@ -77,3 +82,8 @@ class Throttle:
         ]
         asked.update((key, now) for key in due)
         return due
+
+    def forget(self, keys: Iterable[object]) -> None:
+        """There was no promise to rely on: the next one asks again."""
+        for key in keys:
+            self._asked.pop(key, None)

@@ -308,7 +308,9 @@ def _wake_now(registry, backend_ids):
         with registry.cursor() as cr:
             env = api.Environment(cr, SUPERUSER_ID, {})
             if wake.wake(cr, [backend_id for _name, backend_id in due]):
+                _throttle.forget(due)
                 cron = env.ref("health_connector.cron_dispatch")
                 cr.postcommit.add(cron._notifydb)
     except psycopg2.Error as exc:
+        _throttle.forget(due)
         _logger.warning("waking the drain failed: %s", type(exc).__name__)
