@@ -20,6 +20,7 @@ MEANING = {
     "3 workers, wrk with 4 connections, 1 KB JSON",
     "mllp_accept": "MLLP durable accepts ÷ pgbench single-row inserts of the same "
     "size, 16 connections each",
+    "mllp_memory_200": "resident memory of the listener with 200 connections",
     "pipeline": "first byte sent to last order updated: 2,000 ORU^R01 of 12 OBX "
     "over 8 connections, empty backlog at the start",
     "er7_parse": "ER7 parse with every leaf read ÷ python-hl7's parse, ORU^R01 of "
