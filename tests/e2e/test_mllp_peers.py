@@ -179,6 +179,15 @@ def test_a_duplicate_gets_the_first_answer_and_a_conflict_is_kept(flow):
         assert flow.stored() == ["D1", "D1"]
 
 
+def test_odd_control_ids_are_stored_as_they_are(flow):
+    """Often enough for prepared statements, and with every special character."""
+    ids = [f'odd-{number} "q" {{a,b}} NULL \\ %s' for number in range(10)]
+    with Peer(flow.port) as peer:
+        for control_id in ids:
+            assert verdict(peer.ask(message(control_id))) == f"AA|{control_id}"
+    assert flow.stored() == ids
+
+
 def test_nothing_of_a_patient_is_stored_in_the_clear(flow, cursor):
     with Peer(flow.port) as peer:
         assert verdict(peer.ask(message("P1"))) == "AA|P1"

@@ -68,7 +68,7 @@ class Cursor:
 
     def execute(self, query, params=None):
         self.connection.check("execute")
-        if "pg_logical_emit_message" in query:
+        if query == "EXECUTE health_flush":
             self.connection.check("flush")
             self.connection.database.flushed += 1
 

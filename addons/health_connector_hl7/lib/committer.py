@@ -23,6 +23,10 @@ _logger = logging.getLogger(__name__)
 #: units and bytes of one transaction; a larger one would delay the others
 MAX_UNITS = 256
 MAX_BYTES = 4 * 1024 * 1024
+#: of more units than this at most half are written at a time: peers wait for their
+#: answers before they send again, and if all were in one batch, the writer would
+#: have nothing to do while the flusher works
+SPLIT_UNITS = 8
 TICK_SECONDS = 0.1
 
 Entry = tuple[Any, Any]  # unit and ticket
@@ -85,7 +89,6 @@ class Committer:
     ) -> None:
         self._loop = loop
         self._deliver = deliver
-        self._open = 0
         self._called = False
         self._flusher = Flusher(store, self._flushed)
         self._writer = Writer(store, self._flusher.inbox, self._on_loop(settled))
@@ -96,7 +99,7 @@ class Committer:
 
     def submit(self, unit: Any, ticket: Any) -> None:
         """Queue a unit; its result comes back with the ticket. Never blocks."""
-        self._open += 1
+        self._writer.open += 1
         self._writer.gathered.append((unit, ticket))
         if not self._called and self._writer.idle:
             self._called = True
@@ -111,7 +114,7 @@ class Committer:
 
     async def stop(self) -> None:
         """Wait for the results of all that was submitted, then end the threads."""
-        while self._open:
+        while self._writer.open:
             await asyncio.sleep(0.01)
         self._writer.stop()
         await asyncio.to_thread(self._writer.join)
@@ -125,7 +128,7 @@ class Committer:
         self._on_loop(self._settle)(results)
 
     def _settle(self, results: list[Result]) -> None:
-        self._open -= len(results)
+        self._writer.open -= len(results)
         self._deliver(results)
 
     def _on_loop(self, callback: Callable[..., None]) -> Callable[..., None]:
@@ -142,6 +145,7 @@ class Writer(threading.Thread):
     """Writes batches and passes them on to the flusher.
 
     :ivar gathered: units and tickets that wait, oldest first
+    :ivar open: how many were submitted and are not answered yet
     :ivar idle: True while it waits to be called. Set before the last look at
         ``gathered``, so that nothing is overlooked
     :ivar watched: ids of stored messages whose processing is waited for
@@ -155,6 +159,7 @@ class Writer(threading.Thread):
     ) -> None:
         super().__init__(name="health-mllp-writer", daemon=True)
         self.gathered: deque[Entry] = deque()
+        self.open = 0
         self.idle = False
         self.watched: set[int] = set()
         self._calls: SimpleQueue[bool] = SimpleQueue()
@@ -198,7 +203,8 @@ class Writer(threading.Thread):
         """As many as fit into one transaction, at least one if there is one."""
         batch: list[Entry] = []
         size = 0
-        while self.gathered and len(batch) < MAX_UNITS and size < MAX_BYTES:
+        most = min(max(SPLIT_UNITS, self.open // 2), MAX_UNITS)
+        while self.gathered and len(batch) < most and size < MAX_BYTES:
             batch.append(self.gathered.popleft())
             size += len(batch[-1][0].raw)
         return batch

@@ -60,15 +60,16 @@ class Link:
         self.writing = connect()
         try:
             self.flushing = connect()
-            with self.writing.cursor() as cr:
-                cr.execute("SET synchronous_commit = off")
+            self.cursor = self.writing.cursor()
+            self.cursor.execute("SET synchronous_commit = off")
+            self._flusher = self.flushing.cursor()
+            self._flusher.execute(f"PREPARE health_flush AS {_FLUSH}")
         except BaseException:
             self.writing.close()
             raise
 
     def flush(self) -> None:
-        with self.flushing.cursor() as cr:
-            cr.execute(_FLUSH)
+        self._flusher.execute("EXECUTE health_flush")
 
 
 class PgStore:
@@ -181,12 +182,11 @@ class PgStore:
         :raises StoreDown: the database is not there, or asks to come back later;
             nobody knows then what was stored, which is no positive answer either
         """
-        connection = self._open().writing
+        link = self._open()
         try:
-            with connection.cursor() as cr:
-                result = work(cr)
+            result = work(link.cursor)
         except psycopg2.Error as error:
-            if connection.closed or _is_not_now(error):
+            if link.writing.closed or _is_not_now(error):
                 self._lost(error)
                 raise StoreDown from None
             raise

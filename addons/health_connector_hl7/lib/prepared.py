@@ -15,8 +15,6 @@ from psycopg2.extensions import connection, cursor
 
 #: a statement is prepared when it comes for this time
 OFTEN = 3
-#: lists with more bytes than this are left to psycopg2, which needs less memory
-LARGE = 1024 * 1024
 
 _PLACEHOLDER = re.compile(r"%s(::[a-z]+(?:\[\])?)?")
 
@@ -63,11 +61,9 @@ class PreparingCursor(cursor):
 
 
 def as_constant(value: Any) -> Any:
-    """A list of texts, integers, bytes and None as the text of an array constant;
-    anything else as it is."""
-    if type(value) is not list or not value:
-        return value
-    if sum(len(each) for each in value if type(each) is bytes) > LARGE:
+    """A list of texts, integers and None as the text of an array constant, which the
+    server reads at once; anything else, bytes among it, as it is."""
+    if type(value) is not list:
         return value
     try:
         return "{" + ",".join([_WRITERS[type(each)](each) for each in value]) + "}"
@@ -81,9 +77,4 @@ def _text(value: str) -> str:
     return f'"{value}"'
 
 
-_WRITERS = {
-    str: _text,
-    int: str,
-    bytes: lambda value: f'"\\\\x{value.hex()}"',
-    type(None): lambda value: "NULL",
-}
+_WRITERS = {str: _text, int: str, type(None): lambda value: "NULL"}
