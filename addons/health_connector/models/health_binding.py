@@ -1,6 +1,7 @@
 """Which of our records is which of the partner's."""
 
 from odoo import api, fields, models
+from odoo.fields import NO_ACCESS
 
 from ..lib.errors import CONFLICT, HealthError
 
@@ -24,7 +25,7 @@ class HealthBinding(models.Model):
     res_id = fields.Many2oneReference(
         string="Record", model_field="res_model", required=True, aggregator=None
     )
-    external_key = fields.Char(required=True, groups="base.group_no_one")
+    external_key = fields.Char(required=True, groups=NO_ACCESS)
     version = fields.Char(help="Last version or time the partner gave.")
     last_message_id = fields.Many2one("health.message", ondelete="set null")
     updated_at = fields.Datetime()

@@ -47,6 +47,14 @@ class HealthException(models.Model):
     _open_cause = models.UniqueIndex("(interface_id, fingerprint) WHERE state = 'open'")
     _open_idx = models.Index("(company_id, last_at DESC) WHERE state = 'open'")
 
+    def write(self, vals):
+        """People assign exceptions; all else follows from what happens."""
+        if not self.env.su and set(vals) - {"owner_id"}:
+            raise UserError(
+                self.env._("Of an exception only the assignment can be changed.")
+            )
+        return super().write(vals)
+
     @api.depends("code", "error_class", "params", "subject")
     @api.depends_context("lang")
     def _compute_texts(self):

@@ -2,6 +2,7 @@
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.fields import NO_ACCESS
 from odoo.tools import SQL
 
 from ..lib import states
@@ -56,9 +57,9 @@ class HealthMessage(models.Model):
         readonly=True,
         help="Control id or idempotency key given by the partner.",
     )
-    dedupe_key = fields.Char(readonly=True, groups="base.group_no_one")
-    order_key = fields.Char(readonly=True, groups="base.group_no_one")
-    content_hash = fields.Char(readonly=True, groups="base.group_no_one")
+    dedupe_key = fields.Char(readonly=True, groups=NO_ACCESS)
+    order_key = fields.Char(readonly=True, groups=NO_ACCESS)
+    content_hash = fields.Char(readonly=True, groups=NO_ACCESS)
     size = fields.Integer(string="Bytes", readonly=True, aggregator=None)
     priority = fields.Integer(readonly=True, aggregator=None)
     conflict_id = fields.Many2one(

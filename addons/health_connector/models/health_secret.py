@@ -4,6 +4,7 @@ import secrets
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.fields import NO_ACCESS
 
 BEARER_BYTES = 32
 
@@ -25,7 +26,7 @@ class HealthSecret(models.Model):
     kind = fields.Selection(
         [("bearer", "Inbound bearer key")], required=True, default="bearer"
     )
-    digest = fields.Char(groups="base.group_no_one", copy=False, readonly=True)
+    digest = fields.Char(groups=NO_ACCESS, copy=False, readonly=True)
     last4 = fields.Char(string="Last 4", copy=False, readonly=True)
     set_at = fields.Datetime(copy=False, readonly=True)
     set_by_id = fields.Many2one("res.users", copy=False, readonly=True)

@@ -3,7 +3,7 @@
 import json
 from unittest.mock import patch
 
-from odoo.exceptions import UserError, ValidationError
+from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import new_test_user, tagged
 from odoo.tools import mute_logger
 
@@ -398,3 +398,24 @@ class TestDrain(ConnectorCase):
             claimed = self.env["health.drain"]._claim(self.backend, "me")
         self.assertEqual(claimed, [first.message_id])
         self.assertLess(between.message_id, last.message_id)
+
+    def test_of_an_exception_people_change_the_assignment_only(self):
+        receipt = self.accept(self.body(1, test="NEW"))
+        self.drain()
+        operator = new_test_user(
+            self.env, "health_operator", groups="health_base.group_operator"
+        )
+        exception = self.message(receipt).exception_id.with_user(operator)
+        exception.action_assign_to_me()
+        self.assertEqual(exception.owner_id, operator)
+        with self.assertRaises(UserError):
+            exception.write({"state": "closed"})
+
+    def test_keyed_hashes_are_nobodys_to_read(self):
+        message = self.message(self.accept(self.body()))
+        admin = new_test_user(
+            self.env, "health_admin", groups="health_base.group_administrator"
+        )
+        for name in ("dedupe_key", "order_key", "content_hash"):
+            with self.assertRaises(AccessError):
+                message.with_user(admin).read([name])

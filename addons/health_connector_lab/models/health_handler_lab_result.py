@@ -15,7 +15,15 @@ from odoo.addons.health_connector.models.health_handler import Outcome
 
 from ..lib.report import statements
 from ..lib.status import advance
-from .result_lookup import LINE, ORDER, authority, external_id, is_ours, look_up
+from .result_lookup import (
+    LINE,
+    ORDER,
+    authority,
+    clinics_by_code,
+    external_id,
+    is_ours,
+    look_up,
+)
 
 #: how far a laboratory's clock may run ahead (a wrong time zone stays below)
 CLOCK_TOLERANCE = timedelta(days=1)
@@ -74,7 +82,7 @@ class HealthHandlerLabResult(models.AbstractModel):
             raise HealthError(
                 "lab.order_unknown",
                 MAPPING,
-                subject=_sender_view(statement, exchange.prefetched),
+                subject=_sender_view(statement, exchange.prefetched.clinics),
                 group=("order",),
             )
         self._check_patient(order, statement, exchange.prefetched)
@@ -201,10 +209,7 @@ class HealthHandlerLabResult(models.AbstractModel):
     @api.model
     def _describe(self, document):
         for statement in statements(document):
-            return _named(
-                order=statement.placer or statement.filler,
-                clinic=next(iter(statement.sites), ""),
-            )
+            return _sender_view(statement, clinics_by_code(self.env, self.env.company))
         return {}
 
     @api.model
@@ -247,16 +252,12 @@ def _refused(code, error_class, order, more=None):
     return HealthError(code, error_class, subject=subject, group=("order",))
 
 
-def _sender_view(statement, known):
+def _sender_view(statement, clinics):
     """Order and clinic as the message names them. The clinic only if it is one of
     ours: anything else in those fields could be content."""
     subject = {"order": (statement.placer or statement.filler)[:_REFERENCE_LENGTH]}
     for site in statement.sites:
-        clinic = known.clinics.get(site.upper())
+        clinic = clinics.get(site.upper())
         if clinic:
             return {**subject, "clinic": clinic.name, "clinic_id": clinic.id}
     return subject
-
-
-def _named(**references):
-    return {name: value for name, value in references.items() if value}

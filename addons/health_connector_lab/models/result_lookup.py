@@ -41,7 +41,7 @@ def look_up(env, interface, wanted: list[Statement]) -> Known:
         orders=_orders(env, company, wanted, lines.values()),
         lines=lines,
         patients=env["health.identifier"]._lookup(company, identifiers),
-        clinics=_clinics(env, company),
+        clinics=clinics_by_code(env, company),
         products=_products(env, company, wanted),
     )
 
@@ -92,7 +92,7 @@ def _orders(env, company, wanted, line_ids):
     return {order.placer_number: order for order in found}
 
 
-def _clinics(env, company):
+def clinics_by_code(env, company):
     """All of the company: they are few, and their codes come in any case."""
     domain = [("company_id", "=", company.id)]
     clinics = env["health.clinic"].search_fetch(domain, ["code", "name"])
