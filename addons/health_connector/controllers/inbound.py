@@ -146,8 +146,13 @@ def _peek(door, raw):
         if failure.trace:
             _logger.warning("reading a message failed at\n%s", failure.trace)
         raise Refused(problem.unreadable(failure.code)) from exc
-    wanted = door["message_types"]
-    if wanted and peeked.get("message_type") not in wanted.replace(" ", "").split(","):
+    if not _is_wanted(door["message_types"], peeked.get("message_type") or ""):
         raise Refused(problem.UNSUPPORTED)
     peeked["content_type"] = request.httprequest.mimetype
     return peeked
+
+
+def _is_wanted(wanted, kind):
+    """``ORU^R01`` is wanted by itself or by ``ORU``; no list wants everything."""
+    kinds = {part.strip() for part in (wanted or "").split(",") if part.strip()}
+    return not kinds or kind in kinds or kind.partition("^")[0] in kinds

@@ -52,8 +52,8 @@ class HealthInterface(models.Model):
     )
     # -- at the door
     message_types = fields.Char(
-        help="Accepted message types, comma separated, for example ORU^R01,ORU^R30. "
-        "Empty: all."
+        help="Accepted message types, comma separated, for example ORU^R01,ORU^R30; "
+        "ADT stands for all its events. Empty: all."
     )
     max_size = fields.Integer(
         default=1 << 20, required=True, help="Largest accepted message, in bytes."

@@ -25,6 +25,15 @@ STATE_LABELS = [
 ]
 
 
+class ImpliedMany2one(fields.Many2one):
+    """A link without a foreign key of its own: the row's interface has one, belongs to
+    the same backend and company, and cannot be deleted before the message. A check for
+    each insert is saved on the hot table."""
+
+    def update_db_foreign_key(self, model, column):
+        """There is none."""
+
+
 class HealthMessage(models.Model):
     """One exchanged unit. Rows are written by ``lib/accept.py``; the envelope is
     immutable, state moves only through :meth:`_transition`.
@@ -41,10 +50,8 @@ class HealthMessage(models.Model):
     _rec_name = "id"
 
     uid = fields.Char(string="Reference", size=32, required=True, readonly=True)
-    company_id = fields.Many2one("res.company", required=True, readonly=True)
-    backend_id = fields.Many2one(
-        "health.backend", required=True, readonly=True, ondelete="restrict"
-    )
+    company_id = ImpliedMany2one("res.company", required=True, readonly=True)
+    backend_id = ImpliedMany2one("health.backend", required=True, readonly=True)
     interface_id = fields.Many2one(
         "health.interface", required=True, readonly=True, ondelete="restrict"
     )
