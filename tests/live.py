@@ -68,12 +68,17 @@ def wait_for(condition: Callable[[], object], seconds: float = 60) -> object:
 
 
 def drained() -> bool:
-    """Whether no message waits for the drain; those behind a parked one do not count,
-    they wait for a person."""
+    """Whether no message waits for the drain. Those of a paused backend or an
+    interface that is not live do not count, nor those behind a parked one: they wait
+    for a person."""
     return not query(
-        """SELECT 1 FROM health_message
-            WHERE state IN ('pending', 'processing')
-               OR state = 'waiting' AND next_try_at < '9999-01-01' LIMIT 1"""
+        """SELECT 1 FROM health_message m
+             JOIN health_interface i ON i.id = m.interface_id
+             JOIN health_backend b ON b.id = m.backend_id
+            WHERE i.state = 'live' AND b.active AND NOT COALESCE(b.paused_in, false)
+              AND (m.state IN ('pending', 'processing')
+                   OR m.state = 'waiting' AND m.next_try_at < '9999-01-01')
+            LIMIT 1"""
     )
 
 
