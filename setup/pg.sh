@@ -109,6 +109,12 @@ db_clone() {
 }
 
 db_drop() {
-    dropdb --if-exists --force "$1" 2>&1 | grep -v 'does not exist' >&2 || true
+    local try answer=''
+    # refused while the server's own autovacuum works in it: that ends by itself
+    for ((try = 0; try < 40; try++)); do
+        answer=$(dropdb --if-exists --force "$1" 2>&1) && break
+        sleep 0.25
+    done
+    [ -z "$answer" ] || grep -v 'does not exist' <<<"$answer" >&2 || true
     rm -rf "${FILESTORES:?}/$1"
 }
