@@ -3,5 +3,6 @@ from . import (
     test_drain,
     test_inbound,
     test_meta,
+    test_order,
     test_transition,
 )
