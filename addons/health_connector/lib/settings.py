@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import os
 from collections.abc import Mapping
+from functools import lru_cache
 
 SECTION = "health_connector"
 VARIABLE = "HEALTH_KEYRING"
@@ -18,6 +19,16 @@ def keyring_path(
         return environ[VARIABLE]
     if not rcfile:
         return None
+    try:
+        stamp = os.stat(rcfile).st_mtime_ns
+    except OSError:
+        return None
+    return _read_option(rcfile, stamp)
+
+
+@lru_cache(maxsize=4)
+def _read_option(rcfile: str, _mtime_ns: int) -> str | None:
+    """Parsed once for each change of the file: every request asks for the path."""
     parser = configparser.ConfigParser(interpolation=None, strict=False)
     parser.read(rcfile)
     return parser.get(SECTION, "keyring", fallback=None)

@@ -46,3 +46,8 @@ CLOSED = tuple(state for state in STATES if state not in OPEN)
 def origins(target: str) -> tuple[str, ...]:
     """The states from which ``target`` may be reached."""
     return tuple(state for state, targets in MOVES.items() if target in targets)
+
+
+def sql_list(states: tuple[str, ...]) -> str:
+    """Literals for ``IN``: written out, so that partial indexes are recognised."""
+    return "('" + "', '".join(states) + "')"

@@ -2,7 +2,7 @@
 
 Three transactions per batch, each on a cursor of its own (design §2 and §6):
 
-1. *claim*: heads of order keys, ``FOR UPDATE SKIP LOCKED``, with a lease and the
+1. *claim*: runs of order keys, ``FOR UPDATE SKIP LOCKED``, with a lease and the
    try counted, committed, so that a crash in the middle is seen as a lease that ends;
 2. *apply* (``health_pipeline.py``): each message in a savepoint; effect, bindings,
    attempt and the state ``done`` commit together;
@@ -35,10 +35,10 @@ BUDGET = 30.0
 PROMISE = 2.0
 #: seconds between looks at an empty queue while the promise lasts
 POLL = 0.05
-_OPEN = "('" + "', '".join(states.OPEN) + "')"
-_CLAIMABLE = "('" + "', '".join(states.CLAIMABLE) + "')"
-_BLOCKING = "('" + "', '".join(states.BLOCKING) + "')"
-_STUCK = "('" + "', '".join(states.STUCK) + "')"
+_OPEN = states.sql_list(states.OPEN)
+_CLAIMABLE = states.sql_list(states.CLAIMABLE)
+_BLOCKING = states.sql_list(states.BLOCKING)
+_STUCK = states.sql_list(states.STUCK)
 _NOW = "(clock_timestamp() AT TIME ZONE 'UTC')"
 
 # Candidates are due and have no earlier message of their order key that is at work,
@@ -246,7 +246,7 @@ class HealthDrain(models.AbstractModel):
 
     @api.model
     def _claim(self, backend, owner, limit=BATCH):
-        """Claim heads of order keys. Another worker's claim at the same moment may
+        """Claim runs of order keys. Another worker's claim at the same moment may
         cost this one its turn, never the message."""
         try:
             with transaction(self.env) as env:

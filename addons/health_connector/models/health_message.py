@@ -8,9 +8,9 @@ from odoo.tools import SQL
 from ..lib import states
 from ..lib.errors import BUG, HealthError
 
-_OPEN = "('" + "', '".join(states.OPEN) + "')"
-_BLOCKING = "('" + "', '".join(states.BLOCKING) + "')"
-_CLAIMABLE = "('" + "', '".join(states.CLAIMABLE) + "')"
+_OPEN = states.sql_list(states.OPEN)
+_BLOCKING = states.sql_list(states.BLOCKING)
+_CLAIMABLE = states.sql_list(states.CLAIMABLE)
 
 STATE_LABELS = [
     ("pending", "Pending"),

@@ -5,8 +5,6 @@ from collections import defaultdict
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 
-from odoo.addons.health_connector.lib.mapping import Result
-
 from ..lib import msh
 from ..lib.door import APPLICATION_ANSWER_SECONDS
 from ..lib.errors import Er7Error
@@ -116,12 +114,6 @@ class HealthInterface(models.Model):
                             source,
                         )
                     ) from exc
-
-    def _mapper(self):
-        """Without a mapping an HL7 message is kept and nothing is read out of it."""
-        if self.codec == "hl7v2" and not self.mapping_id:
-            return lambda tree: Result({})
-        return super()._mapper()
 
     def _on_mllp(self):
         """True while the listener may serve this interface."""

@@ -89,3 +89,9 @@ class TestCodec(Hl7Mixin, TransactionCase):
         ]:
             with self.assertRaises(ValueError):
                 converters[name](value, context)
+
+    def test_without_a_mapping_a_message_is_no_document(self):
+        """It can be kept, and nothing is read out of it."""
+        mapper = self.env["health.interface"].new({"codec": "hl7v2"})._mapper()
+        tree = self.env["health.codec.hl7v2"]._decode(b"MSH|^~\\&|A|B\rPID|1\r", "")
+        self.assertEqual(mapper(tree).document, {})
