@@ -5,7 +5,7 @@
     "category": "Healthcare",
     "author": "Odoo Health Connector contributors",
     "license": "LGPL-3",
-    "depends": ["health_base", "queue_job", "mail"],
+    "depends": ["health_base", "queue_job", "mail", "base_automation"],
     "external_dependencies": {
         "python": ["cryptography", "jmespath", "jsonschema"],
     },

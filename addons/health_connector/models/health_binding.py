@@ -4,6 +4,7 @@ from odoo import api, fields, models
 from odoo.fields import NO_ACCESS
 
 from ..lib.errors import CONFLICT, HealthError
+from .implied import ImpliedMany2one
 
 
 class HealthBinding(models.Model):
@@ -27,7 +28,7 @@ class HealthBinding(models.Model):
     )
     external_key = fields.Char(required=True, groups=NO_ACCESS)
     version = fields.Char(help="Last version or time the partner gave.")
-    last_message_id = fields.Many2one("health.message", ondelete="set null")
+    last_message_id = ImpliedMany2one("health.message")
     updated_at = fields.Datetime()
 
     _external = models.UniqueIndex("(backend_id, res_model, external_key)")

@@ -7,6 +7,7 @@ from odoo.tools import SQL
 
 from ..lib import states
 from ..lib.errors import BUG, HealthError
+from .implied import ImpliedMany2one
 
 _OPEN = states.sql_list(states.OPEN)
 _BLOCKING = states.sql_list(states.BLOCKING)
@@ -23,15 +24,6 @@ STATE_LABELS = [
     ("cancelled", "Cancelled"),
     ("reverted", "Reverted"),
 ]
-
-
-class ImpliedMany2one(fields.Many2one):
-    """A link without a foreign key of its own: the row's interface has one, belongs to
-    the same backend and company, and cannot be deleted before the message. A check for
-    each insert is saved on the hot table."""
-
-    def update_db_foreign_key(self, model, column):
-        """There is none."""
 
 
 class HealthMessage(models.Model):
@@ -69,10 +61,33 @@ class HealthMessage(models.Model):
     content_hash = fields.Char(readonly=True, groups=NO_ACCESS)
     size = fields.Integer(string="Bytes", readonly=True, aggregator=None)
     priority = fields.Integer(readonly=True, aggregator=None)
-    conflict_id = fields.Many2one(
+    conflict_id = ImpliedMany2one(
         "health.message",
         readonly=True,
         help="The message that used the same key before, with other content.",
+    )
+    origin_id = ImpliedMany2one(
+        "health.message",
+        string="Routed from",
+        readonly=True,
+        help="The accepted message this one was routed from; its bytes stand there.",
+    )
+    replay_of_id = ImpliedMany2one(
+        "health.message",
+        string="Replay of",
+        readonly=True,
+        help="The untouched original that this message repeats.",
+    )
+    is_shadow = fields.Boolean(
+        string="Shadow",
+        readonly=True,
+        help="Applied in a transaction that is rolled back, and compared.",
+    )
+    event = fields.Char(
+        readonly=True, help="Outbound: what happened to the record, as emitted."
+    )
+    legal_hold = fields.Boolean(
+        readonly=True, help="Retention leaves the message and its content alone."
     )
     accepted_at = fields.Datetime(string="Accepted", required=True, readonly=True)
 
@@ -80,6 +95,11 @@ class HealthMessage(models.Model):
     state_at = fields.Datetime(string="In this state since", readonly=True)
     tries = fields.Integer(readonly=True, aggregator=None)
     next_try_at = fields.Datetime(string="Next try", readonly=True)
+    intent_at = fields.Datetime(
+        readonly=True,
+        help="Outbound: when the call was committed to. From then on, until its outcome "
+        "is known, it may have reached the partner.",
+    )
     lease_owner = fields.Char(readonly=True)
     lease_until = fields.Datetime(readonly=True)
     error_class = fields.Char(readonly=True)
