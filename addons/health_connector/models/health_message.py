@@ -97,8 +97,8 @@ class HealthMessage(models.Model):
     next_try_at = fields.Datetime(string="Next try", readonly=True)
     intent_at = fields.Datetime(
         readonly=True,
-        help="Outbound: when the call was committed to. From then on, until its outcome "
-        "is known, it may have reached the partner.",
+        help="Outbound: when the call was committed to. From then on, until its "
+        "outcome is known, it may have reached the partner.",
     )
     lease_owner = fields.Char(readonly=True)
     lease_until = fields.Datetime(readonly=True)
