@@ -14,6 +14,7 @@ class Problem:
     """An HTTP status and what the caller is told.
 
     :param next: what the caller should do
+    :param retry_after: seconds after which another try makes sense, if one does
     """
 
     status: int
@@ -21,11 +22,12 @@ class Problem:
     title: str
     detail: str
     next: str
+    retry_after: int | None = None
 
     def body(self, **extra: Any) -> dict[str, Any]:
         """The JSON body; ``extra`` are content-free facts such as limits."""
         body = asdict(self)
-        del body["status"]
+        del body["status"], body["retry_after"]
         return {**body, **extra}
 
 
@@ -42,6 +44,7 @@ NOT_LIVE = Problem(
     "Not open for traffic",
     "This interface is not live at the moment. Nothing was stored.",
     "Send the same message again later.",
+    retry_after=60,
 )
 LENGTH_REQUIRED = Problem(
     411,
@@ -85,6 +88,7 @@ KEYRING = Problem(
     "Cannot store safely",
     "The server cannot seal messages at the moment. Nothing was stored.",
     "Send the same message again later.",
+    retry_after=60,
 )
 
 

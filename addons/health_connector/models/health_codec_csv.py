@@ -6,6 +6,7 @@ import io
 from odoo import api, models
 
 from ..lib.errors import CONTRACT, HealthError
+from ..lib.peek import peek_csv
 
 
 class HealthCodecCsv(models.AbstractModel):
@@ -19,12 +20,7 @@ class HealthCodecCsv(models.AbstractModel):
 
     @api.model
     def _peek(self, interface, raw, headers):
-        reference = headers.get("idempotency-key", "")
-        return {
-            "external_ref": reference,
-            "dedupe_key": reference,
-            "charset": interface["charset"] or "",
-        }
+        return peek_csv(interface, raw, headers)
 
     @api.model
     def _decode(self, raw, charset):

@@ -8,6 +8,7 @@ from odoo import api, models
 
 from ..lib import json_body
 from ..lib.convert import CONVERTERS
+from ..lib.peek import peek_json
 
 
 class HealthCodec(models.AbstractModel):
@@ -21,7 +22,8 @@ class HealthCodec(models.AbstractModel):
 
     @api.model
     def _peek(self, interface, raw, headers):
-        """Read just what accepting needs.
+        """Read just what accepting needs, by a function that needs no registry: the
+        gateway calls the same (see the addon's ``gateway.py``).
 
         :param interface: mapping with at least ``order_key_source``,
             ``dedupe_source``, ``charset`` and ``message_types``
@@ -62,25 +64,7 @@ class HealthCodecJson(models.AbstractModel):
 
     @api.model
     def _peek(self, interface, raw, headers):
-        reference = headers.get("idempotency-key", "")
-        charset = interface["charset"] or "utf-8"
-        tree = self._decode(raw, charset)
-        return {
-            "external_ref": reference,
-            "dedupe_key": self._key(tree, interface["dedupe_source"]) or reference,
-            "order_key": self._key(tree, interface["order_key_source"]),
-            "charset": charset,
-        }
-
-    @api.model
-    def _key(self, tree, source):
-        """A key as text; empty when there is no source or it finds nothing."""
-        found = self._compile(source)(tree) if source else None
-        if found is None or found == "":
-            return ""
-        if isinstance(found, str):
-            return found
-        return json.dumps(found, sort_keys=True)
+        return peek_json(interface, raw, headers)
 
     @api.model
     def _decode(self, raw, charset):

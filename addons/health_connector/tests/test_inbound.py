@@ -7,7 +7,6 @@ from unittest.mock import patch
 from odoo.tests import HttpCase, tagged
 from odoo.tools import mute_logger
 
-from ..controllers import inbound
 from .common import ConnectorMixin
 
 KEY = "hk_a-long-and-random-key-for-tests"
@@ -121,17 +120,6 @@ class TestInbound(ConnectorMixin, HttpCase):
         self.interface.message_types = "ORU^R01"
         self.env.flush_all()
         self.assert_problem(self.post(self.body()), 422, "message.type")
-
-    def test_a_message_code_wants_all_its_events(self):
-        for wanted, kind, answer in (
-            ("", "ORU^R01", True),
-            ("ORU^R01, ADT", "ORU^R01", True),
-            ("ORU^R01, ADT", "ADT^A08", True),
-            ("ORU^R01, ADT", "ORU^R30", False),
-            ("ORU^R01", "", False),
-        ):
-            with self.subTest(wanted=wanted, kind=kind):
-                self.assertEqual(inbound._is_wanted(wanted, kind), answer)
 
     def test_form_posts_keep_their_raw_body(self):
         raw = b'{"id": "m1", "order_no": "LAB-1", "test": "CBC"}'

@@ -5,9 +5,11 @@ from odoo import api, models
 from odoo.addons.health_connector.lib.convert import utc
 from odoo.addons.health_connector.lib.errors import HealthError
 
-from ..lib import door, er7, msh, query
+from ..lib import er7, query
 from ..lib.datetime_hl7 import parse_timestamp
+from ..lib.door import Refusal
 from ..lib.errors import Er7Error
+from ..lib.peek import peek_hl7v2
 
 
 class HealthCodecHl7v2(models.AbstractModel):
@@ -20,41 +22,13 @@ class HealthCodecHl7v2(models.AbstractModel):
 
     @api.model
     def _peek(self, interface, raw, headers):
-        """The same door as that of the listener.
-
-        An ``Idempotency-Key`` is not looked at: MSH-10 is the key of a message,
-        whatever way it comes.
-        """
+        """The same door as that of the listener."""
         try:
-            keys = door.examine(raw, msh.peek(raw), self._flow(interface))
+            return peek_hl7v2(_settings(interface), raw, headers)
         except Er7Error as error:
             raise _as_health_error(error) from None
-        except door.Refusal as refusal:
-            condition = {"condition": refusal.problem.condition}
-            raise HealthError(refusal.code, "rejected", condition) from None
-        return {
-            "message_type": keys.message_type,
-            "external_ref": keys.control_id,
-            "dedupe_key": keys.dedupe_key,
-            "order_key": keys.order_key,
-            "charset": keys.charset,
-        }
-
-    @api.model
-    def _flow(self, interface):
-        """The door's view of an interface, be it a record or a row of its columns."""
-        if isinstance(interface, models.BaseModel):
-            environment = interface.backend_id.environment
-        else:
-            environment = interface["environment"]
-        return door.Flow(
-            channel=None,
-            order_key_source=interface["order_key_source"] or "",
-            dedupe_source=interface["dedupe_source"] or "",
-            charset=interface["charset"] or "",
-            max_size=interface["max_size"],
-            production=environment == "production",
-        )
+        except Refusal as refusal:
+            raise HealthError(refusal.code, "rejected", refusal.params) from None
 
     @api.model
     def _decode(self, raw, charset):
@@ -77,6 +51,15 @@ class HealthCodecHl7v2(models.AbstractModel):
     def _converters(self):
         """``date`` and ``datetime`` read HL7's own notation."""
         return {**super()._converters(), "date": _date, "datetime": _datetime}
+
+
+def _settings(interface):
+    """An interface as a row of its columns, be it a record."""
+    if not isinstance(interface, models.BaseModel):
+        return interface
+    names = ("order_key_source", "dedupe_source", "charset", "max_size")
+    row = {name: interface[name] for name in names}
+    return {**row, "environment": interface.backend_id.environment}
 
 
 def _without_null(found):
