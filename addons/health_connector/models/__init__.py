@@ -22,5 +22,6 @@ from . import (
     health_pipeline,
     health_failure,
     health_drain,
+    health_rehearsal,
     ir_http,
 )

@@ -24,13 +24,20 @@ DATABASE_CONFLICTS = (
     psycopg2.errors.LockNotAvailable,
 )
 
-_HOLD = """
+# A replay has its original's time: what a handler takes for "now" when the message
+# names no time of its own must not make an old message the latest news.
+_SELECT = """
 SELECT id, uid, interface_id, tries, conflict_id, external_ref, exception_id,
-       accepted_at, order_key
+       COALESCE((SELECT o.accepted_at FROM health_message o
+                  WHERE o.id = health_message.replay_of_id), accepted_at),
+       order_key
   FROM health_message
+"""
+_HOLD = f"""{_SELECT}
  WHERE id = ANY(%s) AND state = 'processing' AND lease_owner = %s
  ORDER BY id FOR UPDATE
 """
+_LOOK = f"{_SELECT} WHERE id = ANY(%s) ORDER BY id"
 
 
 @contextmanager
@@ -102,8 +109,15 @@ def hold(env, ids, owner) -> list[Work]:
     """Lock the messages that ``owner`` still holds the lease of; one that another
     worker took over is left to it."""
     env.cr.execute(_HOLD, [list(ids), owner])
+    return _works(env, env.cr.fetchall())
+
+
+def look(env, ids) -> list[Work]:
+    """Messages in any state, neither locked nor claimed: for what is rolled back."""
+    env.cr.execute(_LOOK, [list(ids)])
+    return _works(env, env.cr.fetchall())
+
+
+def _works(env, rows):
     interfaces = env["health.interface"]
-    return [
-        Work(row[0], row[1], interfaces.browse(row[2]), *row[3:])
-        for row in env.cr.fetchall()
-    ]
+    return [Work(row[0], row[1], interfaces.browse(row[2]), *row[3:]) for row in rows]

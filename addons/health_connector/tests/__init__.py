@@ -4,5 +4,6 @@ from . import (
     test_inbound,
     test_meta,
     test_order,
+    test_rehearsal,
     test_transition,
 )
