@@ -19,6 +19,7 @@
         "views/health_message_views.xml",
         "views/health_exception_views.xml",
         "views/health_interface_views.xml",
+        "views/health_route_views.xml",
         "views/health_backend_views.xml",
         "views/health_contract_views.xml",
         "views/health_mapping_views.xml",

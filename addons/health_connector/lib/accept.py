@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from .fan_out import fan_out, is_routed
+
 NEW = "new"
 DUPLICATE = "duplicate"
 CONFLICT = "conflict"
@@ -48,6 +50,22 @@ class Channel:
 
 
 @dataclass(frozen=True, slots=True)
+class Target:
+    """A further interface that gets the unit too (``lib/route.py``).
+
+    :param route_id: the route that said so
+    :param shadow: to be applied in a transaction that is rolled back
+    :param order_key: in clear; None for that of the unit
+    """
+
+    channel: Channel
+    route_id: int = 0
+    shadow: bool = False
+    order_key: str | None = None
+    direction: str = "in"
+
+
+@dataclass(frozen=True, slots=True)
 class Incoming:
     """One unit from a partner, with the keys its codec read from it.
 
@@ -55,6 +73,8 @@ class Incoming:
         the bytes themselves are the key
     :param order_key: what must stay in order (order, patient …); empty for none
     :param external_ref: the partner's own reference (MSH-10, Idempotency-Key)
+    :param targets: further interfaces that get it too (``lib/route.py``)
+    :param mode: how its own interface takes part: live, shadow or off
     """
 
     channel: Channel
@@ -65,6 +85,8 @@ class Incoming:
     external_ref: str = ""
     content_type: str = ""
     charset: str = ""
+    targets: tuple[Target, ...] = ()
+    mode: str = "live"
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,13 +175,22 @@ def accept(cr: Cursor, keyring: Sealer, batch: Sequence[Incoming]) -> list[Recei
     Same key and same bytes as a stored message: a ``duplicate`` receipt that names
     the first one, nothing is written. Same key, other bytes: the unit is stored
     beside the first and the receipt says ``conflict``; the drain parks it under an
-    exception. The caller commits. Safe to repeat as a whole. At READ COMMITTED it
-    never fails on a race, it waits for how the other one ends; at REPEATABLE READ a
-    race raises a serialization failure and the transaction must be run again.
+    exception. What routes add is stored along with it. The caller commits; a batch
+    with routes (:func:`fan_out.is_routed`) takes several statements and needs one
+    transaction, any other may run in autocommit. Safe to repeat as a whole. At READ
+    COMMITTED it never fails on a race, it waits for how the other one ends; at
+    REPEATABLE READ a race raises a serialization failure and the transaction must be
+    run again.
     """
     rows = [_prepare(keyring, unit) for unit in batch]
     receipts: dict[str, Receipt] = {}
     _store(cr, keyring, rows, receipts, NEW)
+    if is_routed(batch):
+        fan_out(
+            cr,
+            keyring,
+            [(row.unit, receipts[row.uid]) for row in rows if row.uid in receipts],
+        )
     known = [row for row in rows if row.uid not in receipts]
     if known:
         conflicts = _compare(cr, keyring, known, receipts)

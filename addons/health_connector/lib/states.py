@@ -30,6 +30,10 @@ MOVES: dict[str, frozenset[str]] = {
 }
 
 STATES = tuple(MOVES)
+
+#: how an interface takes part in a message: for real, rolled back, or not at all
+LIVE, SHADOW, OFF = "live", "shadow", "off"
+
 #: a message in one of these holds back later ones of its order key
 OPEN = (PENDING, PROCESSING, WAITING, PARKED, UNKNOWN)
 #: the drain may claim these

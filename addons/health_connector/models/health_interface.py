@@ -3,6 +3,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 
+from ..lib import route
 from ..lib.mapping import Context, Result, resolve
 from ..lib.retry import RetryPolicy
 from .health_mapping import DATA_CLASSES
@@ -15,6 +16,9 @@ STATES = [
     ("suspended", "Suspended"),
     ("retired", "Retired"),
 ]
+
+#: what the routing table of other interfaces repeats of a target
+_ROUTED = {"priority", "order_key_source", "state", "active", "backend_id"}
 
 
 class HealthInterface(models.Model):
@@ -99,6 +103,13 @@ class HealthInterface(models.Model):
         help="Comma separated field policy: map lines of other classes are left out "
         "before anything is stored. Empty: administrative and identifier only.",
     )
+    # -- routing
+    route_ids = fields.One2many("health.route", "entry_id", string="Routes")
+    route_table = fields.Json(
+        readonly=True,
+        copy=False,
+        help="The routes as doors read them with the interface's row; None without.",
+    )
     # -- retry policy
     max_tries = fields.Integer(default=8, required=True)
     retry_base = fields.Float(default=5.0, required=True, help="Seconds.")
@@ -148,19 +159,26 @@ class HealthInterface(models.Model):
     @api.constrains("order_key_source", "dedupe_source", "codec")
     def _check_sources(self):
         for interface in self:
-            codec = self.env["health.plugin"]._get("codec", interface.codec)
             for source in (interface.order_key_source, interface.dedupe_source):
-                try:
-                    if source:
-                        codec._compile(source)
-                except Exception as exc:
-                    raise ValidationError(
-                        self.env._(
-                            "%(written)s is not an expression of codec %(codec)s.",
-                            written=source,
-                            codec=interface.codec,
-                        )
-                    ) from exc
+                if source:
+                    interface._check_key_source(source)
+
+    def _check_key_source(self, source):
+        """Refuse what the codec cannot read at the door as a key.
+
+        :raises ValidationError: it is not an expression of the interface's codec
+        """
+        self.ensure_one()
+        try:
+            self.env["health.plugin"]._get("codec", self.codec)._compile(source)
+        except Exception as exc:
+            raise ValidationError(
+                self.env._(
+                    "%(written)s is not an expression of codec %(codec)s.",
+                    written=source,
+                    codec=self.codec,
+                )
+            ) from exc
 
     @api.constrains("data_classes")
     def _check_data_classes(self):
@@ -175,6 +193,21 @@ class HealthInterface(models.Model):
                         known=", ".join(sorted(known)),
                     )
                 )
+
+    def write(self, vals):
+        done = super().write(vals)
+        if _ROUTED & set(vals):
+            routes = self.env["health.route"].sudo()
+            routes.search([("target_id", "in", self.ids)]).entry_id._refresh_routes()
+        return done
+
+    def _refresh_routes(self):
+        """Write the table that doors read. A target takes part while it is live, or
+        suspended: then its messages wait."""
+        for interface in self.sudo():
+            routes = interface.route_ids.filtered(lambda each: each._is_open())
+            table = [route.dump(each._pure()) for each in routes]
+            interface.route_table = table or None
 
     def _allowed_classes(self):
         """The field policy as a set of data classes."""

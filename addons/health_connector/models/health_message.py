@@ -72,6 +72,9 @@ class HealthMessage(models.Model):
         readonly=True,
         help="The accepted message this one was routed from; its bytes stand there.",
     )
+    route_id = ImpliedMany2one(
+        "health.route", readonly=True, help="The route that brought it here."
+    )
     replay_of_id = ImpliedMany2one(
         "health.message",
         string="Replay of",
@@ -141,6 +144,8 @@ class HealthMessage(models.Model):
     _exception_idx = models.Index("(exception_id) WHERE exception_id IS NOT NULL")
     # business records: the messages that changed one
     _record_idx = models.Index("(res_model, res_id) WHERE res_id IS NOT NULL")
+    # shadow comparison and retention: the copies of a message
+    _origin_idx = models.Index("(origin_id) WHERE origin_id IS NOT NULL")
     # lists: newest of an interface
     _interface_idx = models.Index("(interface_id, id DESC)")
 

@@ -12,6 +12,22 @@ STAGES = [
 ]
 
 
+_SEALED = """
+SELECT p.message_id, m.uid, p.key_id, p.sealed, p.charset
+  FROM health_payload p JOIN health_message m ON m.id = p.message_id
+ WHERE p.message_id = ANY(%s) AND p.stage = %s
+"""
+
+# a routed copy has no bytes of its own
+_SEALED_OF_ORIGIN = """
+SELECT m.id, o.uid, p.key_id, p.sealed, p.charset
+  FROM health_message m
+  JOIN health_message o ON o.id = m.origin_id
+  JOIN health_payload p ON p.message_id = o.id
+ WHERE m.id = ANY(%s) AND p.stage = %s
+"""
+
+
 class HealthPayload(models.Model):
     """What was exchanged, sealed.
 
@@ -57,13 +73,16 @@ class HealthPayload(models.Model):
         :return: {message id: (bytes, charset)}
         :raises KeyringError: the ring lacks a key, or a row was altered
         """
+        opened = self._open_rows(_SEALED, message_ids, stage)
+        missing = set(message_ids) - set(opened)
+        if missing and stage == "raw":
+            opened |= self._open_rows(_SEALED_OF_ORIGIN, missing, stage)
+        return opened
+
+    @api.model
+    def _open_rows(self, query, message_ids, stage):
         ring = self.env["health.keyring"]._ring()
-        self.env.cr.execute(
-            """SELECT p.message_id, m.uid, p.key_id, p.sealed, p.charset
-                 FROM health_payload p JOIN health_message m ON m.id = p.message_id
-                WHERE p.message_id = ANY(%s) AND p.stage = %s""",
-            [list(message_ids), stage],
-        )
+        self.env.cr.execute(query, [list(message_ids), stage])
         return {
             message_id: (
                 ring.open(key_id, bytes(sealed), payload_aad(uid, stage)),

@@ -5,5 +5,6 @@ from . import (
     test_meta,
     test_order,
     test_rehearsal,
+    test_route,
     test_transition,
 )

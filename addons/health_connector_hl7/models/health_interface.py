@@ -98,22 +98,22 @@ class HealthInterface(models.Model):
                     routes[kind.strip()].add(interface.code)
         return routes
 
-    @api.constrains("order_key_source", "dedupe_source", "codec")
-    def _check_scanned_sources(self):
+    def _check_key_source(self, source):
         """At the door keys are found by scanning, in a smaller notation."""
-        for interface in self.filtered(lambda each: each.codec == "hl7v2"):
-            for source in (interface.order_key_source, interface.dedupe_source):
-                try:
-                    msh.order_key(b"MSH|^~\\&|", source or "", _HEADER)
-                except Er7Error as exc:
-                    raise ValidationError(
-                        self.env._(
-                            "%s is not a key that can be read at the door: write "
-                            "segment, field and component, for example ORC-2-1, and "
-                            "alternatives with |.",
-                            source,
-                        )
-                    ) from exc
+        super()._check_key_source(source)
+        if self.codec != "hl7v2":
+            return
+        try:
+            msh.order_key(b"MSH|^~\\&|", source, _HEADER)
+        except Er7Error as exc:
+            raise ValidationError(
+                self.env._(
+                    "%s is not a key that can be read at the door: write "
+                    "segment, field and component, for example ORC-2-1, and "
+                    "alternatives with |.",
+                    source,
+                )
+            ) from exc
 
     def _on_mllp(self):
         """True while the listener may serve this interface."""
