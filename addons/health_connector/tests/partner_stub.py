@@ -172,13 +172,14 @@ class _HttpDoor(_Door):
         self.answer("200 OK" if known else "404 Not Found", {})
         return True
 
-    def answer(self, head, content):
+    def answer(self, head, content, after=b""):
         text = json.dumps(content).encode()
         head = head.format(later=formatdate(time.time() + 60, usegmt=True))
         self.wfile.write(
             f"HTTP/1.1 {head}\r\nContent-Type: application/json\r\n"
             f"Content-Length: {len(text)}\r\n\r\n".encode()
             + text
+            + after
         )
 
     def break_off(self, fault, key):
@@ -192,8 +193,8 @@ class _HttpDoor(_Door):
         elif fault == "garbage":
             self.wfile.write(b"\x00\x01 this is no HTTP\r\n\r\n")
         elif fault == "twice":
-            self.answer("200 OK", {"id": f"P-{key[:8]}"})
-            self.answer("200 OK", {"id": "P-late"})
+            again = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+            self.answer("200 OK", {"id": f"P-{key[:8]}"}, again)
             return True
         return False
 
