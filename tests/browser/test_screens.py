@@ -22,6 +22,7 @@ SHOTS = Path(
 SCREENS = {
     "exceptions": ("/odoo/health-exceptions", "no such order here"),
     "messages": ("/odoo/health-messages", "ORU^R01"),
+    "statistics": ("/odoo/health-statistics", "Last 7 days"),
     "backends": ("/odoo/health-backends", "North Lab"),
     "interfaces": ("/odoo/health-interfaces", "northlab-oru"),
     "mappings": ("/odoo/health-mappings", "lab.result"),

@@ -2,6 +2,10 @@
 
 from odoo import api, fields, models
 
+from ..lib import rollup, states
+
+_SUCCESSES = states.sql_list(rollup.SUCCESSES)
+
 
 class HealthAttempt(models.Model):
     """What was tried, when, for how long, and how it ended. Holds no content."""
@@ -34,6 +38,9 @@ class HealthAttempt(models.Model):
         groups="health_base.group_administrator",
     )
     job_uuid = fields.Char(readonly=True)
+
+    # roll-up: failed tries of a message
+    _failed_idx = models.Index(f"(message_id) WHERE outcome NOT IN {_SUCCESSES}")
 
     @api.model
     def _append(self, rows):

@@ -146,6 +146,10 @@ class HealthMessage(models.Model):
     _record_idx = models.Index("(res_model, res_id) WHERE res_id IS NOT NULL")
     # shadow comparison and retention: the copies of a message
     _origin_idx = models.Index("(origin_id) WHERE origin_id IS NOT NULL")
+    # roll-up: what changed since its last run; cheap to keep, and small
+    _state_at_idx = models.Index("USING brin (state_at) WITH (autosummarize = on)")
+    # roll-up: an hour of an interface; retention: the oldest of one
+    _stat_idx = models.Index("(interface_id, accepted_at)")
     # lists: newest of an interface
     _interface_idx = models.Index("(interface_id, id DESC)")
 

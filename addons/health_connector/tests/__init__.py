@@ -6,5 +6,6 @@ from . import (
     test_order,
     test_rehearsal,
     test_route,
+    test_stat,
     test_transition,
 )
