@@ -48,9 +48,11 @@ class HealthHandler(models.AbstractModel):
     """Base of all handlers. Subclasses set ``_handler`` and override ``_apply``.
 
     Transaction rule: the framework calls every method inside a savepoint of the
-    transaction that also marks the message done. A handler never commits, never
-    speaks to a partner, and may be called again for the same message after a
-    rollback, so that its effect must come from records only.
+    transaction that also marks the message done. Messages of a batch may share the
+    savepoint: what one of them wrote is in the cache, and in the database after a
+    flush, as everywhere in Odoo. A handler never commits, never speaks to a partner,
+    and may be called again for the same message after a rollback, so that its effect
+    must come from records only.
     """
 
     _name = "health.handler"
@@ -58,7 +60,8 @@ class HealthHandler(models.AbstractModel):
 
     @api.model
     def _prefetch(self, interface, documents):
-        """Look up for a whole batch at once what ``_apply`` will need.
+        """Look up for a whole run of messages at once what ``_apply`` will need.
+        Called again when some of a batch are applied again.
 
         :param documents: canonical documents, all valid by the contract
         :return: anything; handed to ``_apply`` as ``exchange.prefetched``

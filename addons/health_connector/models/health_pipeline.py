@@ -14,8 +14,8 @@ from odoo import api, fields, models
 from ..lib import states
 from ..lib.errors import CONFLICT, HealthError
 from ..lib.mapping import resolve
-from .health_handler import Exchange
-from .work import DATABASE_CONFLICTS, describe, hold, transaction
+from .applying import Applier
+from .work import DATABASE_CONFLICTS, describe, hold, is_database_gone, transaction
 
 _logger = logging.getLogger(__name__)
 
@@ -39,6 +39,8 @@ class HealthPipeline(models.AbstractModel):
         try:
             return self._apply_batch(ids, owner)
         except Exception as exc:
+            if is_database_gone(exc):
+                raise
             if not isinstance(exc, DATABASE_CONFLICTS):
                 _logger.warning(
                     "a batch of %s was refused by the database (%s): one by one",
@@ -80,6 +82,8 @@ class HealthPipeline(models.AbstractModel):
             except DATABASE_CONFLICTS:
                 time.sleep(_CONFLICT_PAUSE)
             except Exception as exc:
+                if is_database_gone(exc):
+                    raise
                 return [(message_id, describe(exc), "commit", 0.0)]
         self._give_back(message_id, owner)
         return None
@@ -172,33 +176,10 @@ class HealthPipeline(models.AbstractModel):
 
     @api.model
     def _apply_group(self, interface, works):
-        """Hand the documents of one interface to its handler, each in a savepoint,
-        none after a failed one of its order key."""
-        ready = [work for work in works if work.failure is None]
+        """Hand the documents of one interface to its handler, see :class:`Applier`."""
         handler = self._handler(interface)
-        prefetched = ready and handler._prefetch(
-            interface, [work.document for work in ready]
-        )
-        stuck = set()
-        for work in works:
-            if work.order_key in stuck:
-                work.deferred, work.failure = True, None
-                continue
-            if work.failure is None:
-                self._apply_one(handler, work, prefetched)
-            if work.failure and work.order_key:
-                stuck.add(work.order_key)
-        self._keep_canonical([work for work in ready if work.outcome])
-
-    @api.model
-    def _apply_one(self, handler, work, prefetched):
-        exchange = Exchange(work.id, work.interface, work.accepted_at, prefetched)
-        with work.doing("apply"), self.env.cr.savepoint():
-            outcome = handler._apply(work.document, exchange)
-            self._bind(work.interface.backend_id, exchange)
-            # the savepoint may still refuse what was written
-            self.env.flush_all()
-            work.outcome = outcome
+        Applier(self.env, interface, handler).apply(works)
+        self._keep_canonical([work for work in works if work.outcome])
 
     @api.model
     def _defer(self, works):
@@ -227,11 +208,6 @@ class HealthPipeline(models.AbstractModel):
                 continue
             subject = {**names, **work.failure.subject}
             work.failure = replace(work.failure, subject=subject)
-
-    @api.model
-    def _bind(self, backend, exchange):
-        rows = [(*binding, exchange.message_id) for binding in exchange.bindings]
-        self.env["health.binding"]._store(backend, rows)
 
     @api.model
     def _keep_canonical(self, works):

@@ -13,7 +13,7 @@ import psycopg2.errors
 from odoo import SUPERUSER_ID, api
 from odoo.exceptions import UserError
 
-from ..lib.errors import CONFLICT, REJECTED, Failure, failure_of, places
+from ..lib.errors import CONFLICT, REJECTED, TRANSIENT, Failure, failure_of, places
 
 _logger = logging.getLogger(__name__)
 
@@ -23,6 +23,18 @@ DATABASE_CONFLICTS = (
     psycopg2.errors.DeadlockDetected,
     psycopg2.errors.LockNotAvailable,
 )
+
+#: SQLSTATE of a server that goes down or comes up; none: the connection is lost
+_GONE = (None, "57P01", "57P02", "57P03")
+
+
+def is_database_gone(exc: BaseException) -> bool:
+    """Whether the database went away: nothing can be told of the message then. Its
+    lease ends, and it is tried again."""
+    if isinstance(exc, psycopg2.InterfaceError):
+        return True
+    return isinstance(exc, psycopg2.OperationalError) and exc.pgcode in _GONE
+
 
 # A replay has its original's time: what a handler takes for "now" when the message
 # names no time of its own must not make an old message the latest news.
@@ -54,6 +66,8 @@ def describe(exc: Exception) -> Failure:
     """A failure with Odoo's own refusals told apart from faults."""
     if isinstance(exc, UserError):
         return Failure(f"odoo.{type(exc).__name__}", REJECTED, trace=places(exc))
+    if isinstance(exc, psycopg2.OperationalError):  # disk full, statement timeout …
+        return Failure(f"database.{type(exc).__name__}", TRANSIENT, trace=places(exc))
     if isinstance(exc, psycopg2.IntegrityError):
         constraint = exc.diag.constraint_name or "unknown"
         return Failure("odoo.constraint", CONFLICT, {"constraint": constraint})
@@ -84,25 +98,29 @@ class Work:
 
     @contextmanager
     def doing(self, step):
-        """Time a step; a failure in it is noted, database conflicts pass through."""
+        """Time a step; a failure in it is noted, the database's own pass through."""
         self.step = step
         started = time.perf_counter()
         try:
             yield
-        except DATABASE_CONFLICTS:
-            raise
         except Exception as exc:  # every failure becomes evidence
-            self.failure = describe(exc)
-            if self.failure.trace:
-                _logger.warning(
-                    "message %s failed in step %s: %s at\n%s",
-                    self.id,
-                    step,
-                    self.failure.code,
-                    self.failure.trace,
-                )
+            if isinstance(exc, DATABASE_CONFLICTS) or is_database_gone(exc):
+                raise
+            self.fail(exc)
         finally:
             self.spent += time.perf_counter() - started
+
+    def fail(self, exc):
+        """Note a failure of the present step."""
+        self.failure = describe(exc)
+        if self.failure.trace:
+            _logger.warning(
+                "message %s failed in step %s: %s at\n%s",
+                self.id,
+                self.step,
+                self.failure.code,
+                self.failure.trace,
+            )
 
 
 def hold(env, ids, owner) -> list[Work]:

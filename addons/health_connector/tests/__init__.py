@@ -1,4 +1,5 @@
 from . import (
+    test_applying,
     test_configuration,
     test_drain,
     test_inbound,

@@ -96,7 +96,8 @@ class TestOrder(ConnectorCase):
 
         with self.handler(apply):
             self.drain()
-        self.assertEqual(seen, [receipt.message_id for receipt in receipts[:2]])
+        # those before the failure are undone with it and applied again
+        self.assertEqual(set(seen), {receipt.message_id for receipt in receipts[:2]})
         states_now = [self.message(receipt).state for receipt in receipts]
         self.assertEqual(states_now, ["done", "done", "waiting", "pending", "pending"])
         self.assertEqual([self.message(each).tries for each in receipts[3:]], [0, 0])

@@ -84,12 +84,13 @@ def compile(expression: str) -> Query:
         _parse(text.strip(), number)
         for number, text in enumerate(expression.split("|"), 1)
     ]
-    if len(paths) == 1:
-        return lambda node: _find(paths[0], node)
+    finders = [_finder(path) for path in paths]
+    if len(finders) == 1:
+        return finders[0]
 
     def first_found(node: Node) -> Any:
-        for path in paths:
-            found = _find(path, node)
+        for find in finders:
+            found = find(node)
             if found is not None:
                 return found
         return None
@@ -132,6 +133,29 @@ def _syntax_error(number: int) -> Er7Error:
 
 def _index(text: str | None) -> int:
     return ALL if text == "*" else int(text or 1)
+
+
+def _finder(path: Path) -> Query:
+    """The function of a path. Most are a value of one segment, found in a message or
+    group, or of one occurrence: those go the short way."""
+    if path.groups or path.own or path.is_list or not path.field:
+        return lambda node: _find(path, node)
+    numbers = (path.field, path.component, path.subcomponent, path.repetition)
+    if path.segment is None:
+        return lambda node: (
+            node.get(path.field, path.component or 1)
+            if type(node) is Repetition and numbers[2:] == (1, 1)
+            else _find(path, node)
+        )
+    name, nth = path.segment.name, path.segment.index - 1
+
+    def value_of_segment(node: Node) -> Any:
+        if type(node) is not Group and type(node) is not Message:
+            return _find(path, node)
+        found = node.all(name)
+        return found[nth].get(*numbers) if len(found) > nth else None
+
+    return value_of_segment
 
 
 def _find(path: Path, node: Node) -> Any:

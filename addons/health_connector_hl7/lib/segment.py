@@ -112,7 +112,10 @@ class Segment:
         """A value by its numbers, see :meth:`Repetition.get`; None when absent."""
         if self._is_opaque(field):
             return self.raw(field) if repetition == 1 and component < 2 else None
-        raw = _nth(self.raw(field), self._context.delimiters.repetition, repetition)
+        raw = self.raw(field)
+        if not raw:
+            return None
+        raw = _nth(raw, self._context.delimiters.repetition, repetition)
         return Repetition(raw, self._context).get(component, subcomponent)
 
     def set(
