@@ -42,7 +42,9 @@ _STUCK = states.sql_list(states.STUCK)
 _NOW = "(clock_timestamp() AT TIME ZONE 'UTC')"
 
 # Candidates are due and have no earlier message of their order key that is at work,
-# waits or needs a person (health_message_claim_idx, health_message_blocking_idx). Of
+# waits or needs a person (health_message_claim_idx, health_message_blocking_idx), nor
+# a less urgent one: behind that they would only fill the batch, and a batch full of
+# them would keep the one they wait for from its turn for ever. Of
 # these a run of one key is taken whole, as long as it is of one interface: each must
 # have all its open predecessors in the same batch (health_message_order_key_idx).
 _CLAIM = f"""
@@ -56,6 +58,11 @@ WITH candidate AS (
              WHERE e.backend_id = m.backend_id AND e.order_key = m.order_key
                AND e.id < m.id AND e.state IN {_BLOCKING} AND e.order_key IS NOT NULL
                AND NOT (e.state = 'waiting' AND e.next_try_at <= {_NOW})))
+       AND (m.order_key IS NULL OR NOT EXISTS (
+            SELECT 1 FROM health_message e
+             WHERE e.backend_id = m.backend_id AND e.order_key = m.order_key
+               AND e.id < m.id AND e.state IN {_OPEN} AND e.order_key IS NOT NULL
+               AND e.priority > m.priority))
      ORDER BY m.priority, m.id
      LIMIT %(limit)s
        FOR UPDATE OF m SKIP LOCKED

@@ -81,6 +81,7 @@ class HealthMessage(models.Model):
         readonly=True,
         help="The untouched original that this message repeats.",
     )
+    replay_id = ImpliedMany2one("health.replay", readonly=True)
     is_shadow = fields.Boolean(
         string="Shadow",
         readonly=True,
@@ -102,11 +103,6 @@ class HealthMessage(models.Model):
         readonly=True,
         help="Outbound: when the call was committed to. From then on, until its "
         "outcome is known, it may have reached the partner.",
-    )
-    failing_since = fields.Datetime(
-        readonly=True,
-        help="First failure since it was accepted or processed again: the budget by "
-        "age counts from here.",
     )
     lease_owner = fields.Char(readonly=True)
     lease_until = fields.Datetime(readonly=True)
@@ -155,6 +151,10 @@ class HealthMessage(models.Model):
     _state_at_idx = models.Index("USING brin (state_at) WITH (autosummarize = on)")
     # roll-up: an hour of an interface; retention: the oldest of one
     _stat_idx = models.Index("(interface_id, accepted_at)")
+    # a replay's progress, and what its cancellation cancels
+    _replay_idx = models.Index("(replay_id, state) WHERE replay_id IS NOT NULL")
+    # a message's replays
+    _replay_of_idx = models.Index("(replay_of_id) WHERE replay_of_id IS NOT NULL")
     # lists: newest of an interface
     _interface_idx = models.Index("(interface_id, id DESC)")
 
@@ -246,19 +246,16 @@ class HealthMessage(models.Model):
     # -- what people may do -----------------------------------------------------
 
     def action_process_again(self):
-        """Put parked messages back in line; a person has fixed the cause."""
+        """Put parked messages back in line; a person has fixed the cause. Where the
+        whole search is selected, all of it is meant."""
         self._check_operator()
-        parked = self.filtered(lambda message: message.state == "parked")
+        parked = self.env["health.choice"]._narrow(self, [("state", "=", "parked")])
         if not parked:
             raise UserError(self.env._("Only parked messages can be processed again."))
         self._transition(
             states.PENDING,
             {
-                message.id: {
-                    "next_try_at": fields.Datetime.now(),
-                    "tries": 0,
-                    "failing_since": None,
-                }
+                message.id: {"next_try_at": fields.Datetime.now(), "tries": 0}
                 for message in parked
             },
         )

@@ -1,1 +1,5 @@
-from . import health_interface_stat_recompute, health_message_cancel
+from . import (
+    health_interface_stat_recompute,
+    health_message_cancel,
+    health_replay_cancel,
+)
