@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # make demo: a running system with every addon, demo data and real traffic.
-# HEALTH_HTTP_PORT, HEALTH_GEVENT_PORT and HEALTH_MLLP_PORT choose the ports,
-# HEALTH_DEMO_DB the database, ODOO an Odoo you have, PG* a database server you have.
+# HEALTH_HTTP_PORT, HEALTH_GEVENT_PORT, HEALTH_MLLP_PORT and HEALTH_GATEWAY_PORT choose
+# the ports, HEALTH_DEMO_DB the database, ODOO an Odoo you have, PG* a database server you have.
 source "$(dirname "$0")/lib.sh"
 source "$ROOT/setup/pg.sh"
 source "$ROOT/setup/db.sh"
@@ -13,6 +13,7 @@ STACK=$STATE/stack/demo
 export HEALTH_HTTP_PORT=${HEALTH_HTTP_PORT:-8069}
 export HEALTH_GEVENT_PORT=${HEALTH_GEVENT_PORT:-8072}
 export HEALTH_MLLP_PORT=${HEALTH_MLLP_PORT:-2575}
+export HEALTH_GATEWAY_PORT=${HEALTH_GATEWAY_PORT:-8079}
 
 running() { service_pid odoo >/dev/null; }
 
@@ -38,6 +39,7 @@ check_ports() {
     require_port "$HEALTH_HTTP_PORT" HEALTH_HTTP_PORT
     require_port "$HEALTH_GEVENT_PORT" HEALTH_GEVENT_PORT
     require_port "$HEALTH_MLLP_PORT" HEALTH_MLLP_PORT
+    require_port "$HEALTH_GATEWAY_PORT" HEALTH_GATEWAY_PORT
 }
 
 closing() {
@@ -48,7 +50,7 @@ Log in as:      $HEALTH_ADMIN_LOGIN / $HEALTH_ADMIN_PASSWORD
 Look at:        Integrations > Operations > Messages: what arrived, and what became of it
                 Integrations > Operations > Exceptions: what waits for a person, and why
                 Health > Laboratory orders: what the results belong to
-MLLP listener:  127.0.0.1:$HEALTH_MLLP_PORT
+Gateway:        MLLP on 127.0.0.1:$HEALTH_MLLP_PORT, HTTP on $HEALTH_GATEWAY_URL
 Logs:           $HEALTH_LOG_DIR
 End it with:    make stop
 TEXT
@@ -61,7 +63,7 @@ template=$(template_of_ours)
 fresh_database "$template"
 before=$(service_pid odoo || true)
 status=0
-if ! running; then say "starting Odoo and the MLLP listener"; fi
+if ! running; then say "starting Odoo and the gateway"; fi
 "$ROOT/setup/stack" demo up "$DB"
 # shellcheck source=/dev/null
 source "$STACK/env"

@@ -7,7 +7,8 @@ live_db() { echo "health_${NAME//-/_}"; }
 # start_live: afterwards the HEALTH_… variables say where the system is.
 start_live() {
     local template
-    unset HEALTH_HTTP_PORT HEALTH_GEVENT_PORT HEALTH_MLLP_PORT # those of the demo
+    # those of the demo
+    unset HEALTH_HTTP_PORT HEALTH_GEVENT_PORT HEALTH_MLLP_PORT HEALTH_GATEWAY_PORT
     template=$(template_of_ours) &&
         db_clone "$template" "$(live_db)" &&
         "$ROOT/setup/stack" "$NAME" up "$(live_db)" || return 1

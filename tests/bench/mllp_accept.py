@@ -101,7 +101,7 @@ def pgbench(program: str, script: str) -> float:
 def memory(port: int) -> float:
     """Resident memory of the listener in MB while it serves 200 connections."""
     stack = Path(os.environ["HEALTH_STATE"]) / "stack" / os.environ["HEALTH_STACK"]
-    pid = (stack / "mllp.pid").read_text().split()[0]
+    pid = (stack / "gateway.pid").read_text().split()[0]
     command = [sys.executable, LOAD, port, 200, SECONDS, BYTES]
     with subprocess.Popen(
         [str(part) for part in command], stdout=subprocess.DEVNULL

@@ -198,7 +198,7 @@ def test_nothing_of_a_patient_is_stored_in_the_clear(flow, cursor):
     )
     [(row,)] = cursor.fetchall()
     assert "ZZMARKER" not in row and b"ZZMARKER".hex() not in row
-    log = Path(os.environ["HEALTH_LOG_DIR"], "mllp.log").read_text()
+    log = Path(os.environ["HEALTH_LOG_DIR"], "gateway.log").read_text()
     assert "ZZMARKER" not in log and "Traceback" not in log
 
 
@@ -252,7 +252,7 @@ def test_lost_connections_to_the_database_lose_and_double_nothing(flow, cursor):
     while any(sender.is_alive() for sender in senders):
         cursor.execute(
             """SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
-                WHERE application_name = 'health-mllp'
+                WHERE application_name = 'health-gateway'
                   AND datname = current_database() AND usename = current_user"""
         )
         terminated += cursor.fetchone()[0]
@@ -275,11 +275,15 @@ class Listener:
 
     def __init__(self, port: int) -> None:
         self.port = port
-        command = [ROOT / "setup" / "odoo", "health_mllp"]
+        command = [ROOT / "setup" / "odoo", "health_gateway"]
         command += ["-c", os.environ["HEALTH_CONF"], "-d", os.environ["HEALTH_DB"]]
         self.process = subprocess.Popen(
-            [*command, "--port", str(port)],
-            env={**os.environ, "ODOO_RC": os.environ["HEALTH_CONF"]},
+            [*command, "--mllp-port", str(port)],
+            env={
+                **os.environ,
+                "ODOO_RC": os.environ["HEALTH_CONF"],
+                "HEALTH_GATEWAY_PORT": "",
+            },
             stderr=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
         )
@@ -337,10 +341,10 @@ def test_200_connections_in_little_memory_and_a_clean_end(second):
 
 
 def test_without_a_key_ring_it_says_so_and_accepts_nothing(tmp_path):
-    command = [ROOT / "setup" / "odoo", "health_mllp"]
+    command = [ROOT / "setup" / "odoo", "health_gateway"]
     command += ["-c", os.environ["HEALTH_CONF"], "-d", os.environ["HEALTH_DB"]]
     done = subprocess.run(
-        [*command, "--port", "1"],
+        [*command, "--mllp-port", "1"],
         env={**os.environ, "HEALTH_KEYRING": str(tmp_path / "missing.json")},
         capture_output=True,
         text=True,

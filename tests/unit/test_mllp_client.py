@@ -6,9 +6,9 @@ import time
 
 import pytest
 from health_connector_hl7.lib.errors import Er7Error
-from health_connector_hl7.lib.loopback import Loopback
 from health_connector_hl7.lib.mllp import wrap
 from health_connector_hl7.lib.mllp_client import Sender, Timeouts, judge, send
+from loopback import Loopback
 
 MESSAGE = b"MSH|^~\\&|ODOO|HOSP|LAB|MAIN|2026||OML^O21|C1|P|2.5.1\rPID|1\r"
 ACK = b"MSH|^~\\&|LAB|MAIN|ODOO|HOSP|2026||ACK|X|P|2.5.1\rMSA|AA|C1\r"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 from health_connector_hl7.lib.door import Flow
-from health_connector_hl7.lib.loopback import Loopback, Peer
 from health_connector_hl7.lib.mllp import wrap
+from loopback import Loopback, Peer
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 OWN = ROOT / "tests" / "samples" / "hl7v2"

@@ -16,7 +16,6 @@ from pathlib import Path
 import hl7
 import hl7.client
 import pytest
-from health_connector_hl7.lib.loopback import Loopback
 from health_connector_hl7.lib.mllp import wrap
 from health_connector_hl7.lib.mllp_client import Sender, Timeouts, send
 from hl7.mllp import start_hl7_server
@@ -24,6 +23,7 @@ from hl7apy.consts import VALIDATION_LEVEL
 from hl7apy.core import Message
 from hl7apy.mllp import AbstractHandler, MLLPServer
 from hl7apy.parser import parse_message
+from loopback import Loopback
 
 MLLP_SEND = Path(sys.executable).with_name("mllp_send")
 PATIENT = "PID|1||MRN1^^^HOSP^MR||Müller^Jürgen\rOBR|1|ORD-1\rOBX|1|TX|N||größer\r"

@@ -13,8 +13,8 @@ from health_connector_hl7.lib import ack
 from health_connector_hl7.lib.connection import Limits
 from health_connector_hl7.lib.door import Door, Flow
 from health_connector_hl7.lib.intake import open_frame
-from health_connector_hl7.lib.loopback import Loopback, MemoryStore, Peer, Unit
 from health_connector_hl7.lib.mllp import wrap
+from loopback import Loopback, MemoryStore, Peer, Unit
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "hl7v2"
 MUTATIONS = 10_000

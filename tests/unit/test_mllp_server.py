@@ -9,8 +9,8 @@ import pytest
 from health_connector_hl7.lib.ack import ERROR, Problem
 from health_connector_hl7.lib.connection import Limits
 from health_connector_hl7.lib.door import Flow
-from health_connector_hl7.lib.loopback import Loopback, Peer
 from health_connector_hl7.lib.mllp import wrap
+from loopback import Loopback, Peer
 
 BODY = "PID|1||MRN1^^^HOSP^MR||DOE^JANE\rORC|RE|ORD-1\rOBR|1|ORD-1\rOBX|1|NM|718-7\r"
 

@@ -9,9 +9,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from health_connector_hl7.lib.loopback import Loopback, Peer
 from health_connector_hl7.lib.mllp import wrap
 from health_connector_hl7.lib.mllp_client import Sender, Timeouts, send
+from loopback import Loopback, Peer
 
 MESSAGE = b"MSH|^~\\&|LAB|MAIN|ODOO|HOSP|2026||ORU^R01|%b|P|2.5.1\rPID|1\r"
 QUICK = Timeouts(2.0, 2.0, 3.0)

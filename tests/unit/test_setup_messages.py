@@ -118,22 +118,22 @@ def test_disk_full(clean_env, programs):
     assert "HEALTH_CACHE" in message
 
 
+PORTS = [f"HEALTH_{name}_PORT" for name in ("HTTP", "GEVENT", "MLLP", "GATEWAY")]
+
+
 def free_port() -> str:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return str(probe.getsockname()[1])
 
 
-@pytest.mark.parametrize(
-    "variable", ["HEALTH_HTTP_PORT", "HEALTH_GEVENT_PORT", "HEALTH_MLLP_PORT"]
-)
+@pytest.mark.parametrize("variable", PORTS)
 def test_port_taken(built_env, variable):
-    ports = ["HEALTH_HTTP_PORT", "HEALTH_GEVENT_PORT", "HEALTH_MLLP_PORT"]
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        env = {**built_env, **dict.fromkeys(ports, free_port()), variable: port}
+        env = {**built_env, **dict.fromkeys(PORTS, free_port()), variable: port}
         message = refused("./demo.sh", env)
     assert f"port {port} is taken" in message
     assert f"{variable}=" in message

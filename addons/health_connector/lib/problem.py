@@ -90,6 +90,57 @@ KEYRING = Problem(
     "Send the same message again later.",
     retry_after=60,
 )
+UNAVAILABLE = Problem(
+    503,
+    "store.down",
+    "Cannot store",
+    "The store is not available at the moment. Nothing was stored.",
+    "Send the same message again later.",
+    retry_after=5,
+)
+NOT_STORED = Problem(
+    500,
+    "store.failed",
+    "Not stored",
+    "The message could not be stored.",
+    "Send the same message again later; tell us if that does not help.",
+)
+BUSY = Problem(
+    503,
+    "server.busy",
+    "Too much at once",
+    "The server has as many requests in work as it takes. Nothing was stored.",
+    "Send the same message again later.",
+    retry_after=1,
+)
+SLOW = Problem(
+    408,
+    "body.slow",
+    "Too slow",
+    "The body did not arrive in time. Nothing was stored.",
+    "Send the same message again.",
+)
+METHOD = Problem(
+    405,
+    "request.method",
+    "Method not allowed",
+    "This address takes messages by POST.",
+    "Send the message as the body of a POST request.",
+)
+NO_ADDRESS = Problem(
+    404,
+    "request.address",
+    "Not found",
+    "There is nothing at this address.",
+    "Send messages to /health/in/ and the code of the interface.",
+)
+MALFORMED = Problem(
+    400,
+    "request.malformed",
+    "Not a request",
+    "The request cannot be read as HTTP.",
+    "Correct the client.",
+)
 
 
 def unreadable(code: str) -> Problem:

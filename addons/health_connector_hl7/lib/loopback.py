@@ -1,7 +1,8 @@
 """A listener without a database: for tests, and to try a partner's sender.
 
-``with Loopback(flows) as listener:`` runs the real server on a free port of this
-machine; what it accepted is in ``listener.store``.
+``with Loopback(Committer, MemoryStore()) as listener:`` runs the real server on a free
+port of this machine; what it accepted is in ``listener.store``. Both come from the core
+(``lib/committer.py``, ``lib/memory_store.py``).
 """
 
 from __future__ import annotations
@@ -9,15 +10,12 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from ssl import SSLContext
 from types import TracebackType
 from typing import Any
 
-from .committer import NotStored, StoreDown
 from .connection import Limits
 from .door import Door, Flow
 from .mllp import Deframer, wrap
@@ -40,91 +38,19 @@ class Unit:
     charset: str
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """The fields of the core's ``Receipt``."""
-
-    message_id: int
-    uid: str
-    verdict: str
-    accepted_at: datetime
-
-
-class MemoryStore:
-    """Decides new, duplicate and conflict as the core's accept does, in memory.
-
-    :ivar units: what was stored, in order
-    :ivar batches: how many were stored at a time
-    :ivar gate: clear it to hold up writing; ``flush_gate``: to hold up flushing
-    :ivar down: while True nothing can be stored
-    :ivar lost: while True nobody knows whether what is stored will last
-    :ivar poison: a unit for which it answers True cannot be stored
-    :ivar ended: outcomes of processing by message id, see ``Store.outcomes``
-    """
-
-    def __init__(self) -> None:
-        self.units: list[Unit] = []
-        self.batches: list[int] = []
-        self.down = self.lost = False
-        self.poison: Callable[[Unit], bool] = lambda unit: False
-        self.ended: dict[int, Any] = {}
-        self.gate, self.flush_gate = threading.Event(), threading.Event()
-        self.gate.set()
-        self.flush_gate.set()
-        self._seen: dict[tuple, tuple[bytes, Stored]] = {}
-
-    def write(self, units: Sequence[Unit]) -> tuple[list[Stored | NotStored], Any]:
-        self.gate.wait(10)
-        if self.down:
-            raise StoreDown
-        self.batches.append(len(units))
-        return [self._store(unit) for unit in units], self
-
-    def flush(self, token: Any) -> None:
-        self.flush_gate.wait(10)
-        if self.lost:
-            raise StoreDown
-
-    def forget(self) -> None:
-        """Start again with an empty store."""
-        self.units.clear()
-        self._seen.clear()
-
-    def outcomes(self, message_ids: Sequence[int]) -> dict[int, Any]:
-        return {key: self.ended[key] for key in message_ids if key in self.ended}
-
-    def tick(self) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
-
-    def _store(self, unit: Unit) -> Stored | NotStored:
-        if self.poison(unit):
-            return NotStored()
-        key = (unit.channel, unit.dedupe_key)
-        raw, first = self._seen.get(key, (None, None))
-        if first and raw == unit.raw:
-            return Stored(first.message_id, first.uid, "duplicate", first.accepted_at)
-        self.units.append(unit)
-        verdict = "conflict" if first else "new"
-        now = datetime.now(timezone.utc).replace(tzinfo=None)
-        receipt = Stored(len(self.units), uuid.uuid4().hex, verdict, now)
-        self._seen.setdefault(key, (unit.raw, receipt))
-        return receipt
-
-
 class Loopback:
     """The server on a loop in a thread of its own."""
 
     def __init__(
         self,
+        make_committer: Callable[..., Any],
+        store: Any,
         flows: Sequence[Flow] = (Flow("any"),),
         limits: Limits | None = None,
-        store: MemoryStore | None = None,
         tls: SSLContext | None = None,
     ) -> None:
-        self.store = store or MemoryStore()
+        self.store = store
+        self._make_committer = make_committer
         self.port = 0
         self._flows = flows
         self._limits = limits
@@ -143,7 +69,7 @@ class Loopback:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.run(self.server.stop())
+        self.run(self._stop())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
         self._loop.close()
@@ -157,10 +83,17 @@ class Loopback:
         self.run(self.server.open({0: Door(flows, Unit)} if flows else {}))
 
     async def _start(self) -> None:
-        self.server = MllpServer(self.store, self._limits, HOST, self._tls)
+        self._committer = self._make_committer(self.store, asyncio.get_running_loop())
+        self._committer.start()
+        self.server = MllpServer(self._committer, self._limits, HOST, self._tls)
+        self._committer.settled = self.server.settled
         await self.server.start()
         await self.server.open({0: Door(self._flows, Unit)})
         self.port = self.server.bound(0)
+
+    async def _stop(self) -> None:
+        await self.server.stop()
+        await self._committer.stop()
 
 
 class Peer:

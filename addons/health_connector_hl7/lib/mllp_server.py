@@ -1,4 +1,4 @@
-"""The MLLP listener: many connections, one loop, one committing thread.
+"""The MLLP listener: many connections, one loop, one committer.
 
 A positive answer leaves this process only after the commit of the message it
 answers. A connection that is slow, broken or hostile costs itself only.
@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import traceback
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from math import inf
 from ssl import SSLContext
-from typing import Any
+from typing import Any, Protocol
 
 from .ack import Problem
-from .committer import Committer, NotStored, Store, StoreDown, places
 from .connection import Connection, Exchange, Limits
 from .door import Door
 from .intake import (
@@ -35,18 +36,31 @@ SWEEP_SECONDS = 0.25
 REPORT_SECONDS = 60.0
 READ_BYTES = 256 * 1024
 
+#: what is answered when a unit was not stored, by the verdict
+REFUSALS = {"store.down": UNAVAILABLE, "store.failed": INTERNAL}
+
+
+class Committer(Protocol):
+    """What is needed of the core's group commit (its ``lib/committer.py``), which
+    several servers may share; whoever made it starts and stops it."""
+
+    def submit(self, unit: Any, ticket: Callable[[Any], None]) -> None: ...
+
+    def watch(self, message_id: int) -> None: ...
+
+    def forget(self, message_id: int) -> None: ...
+
 
 class MllpServer:
     """Listens on the ports of its doors.
 
-    :param store: see :class:`committer.Store`; closed by the committer's thread
     :param host: address to bind
     :param ssl: for MLLP over TLS on all ports
     """
 
     def __init__(
         self,
-        store: Store,
+        committer: Committer,
         limits: Limits | None = None,
         host: str = "127.0.0.1",
         ssl: SSLContext | None = None,
@@ -56,7 +70,7 @@ class MllpServer:
         #: bytes held by all connections, in frames begun and frames in work
         self.memory = 0
         self.read_buffer = memoryview(bytearray(READ_BYTES))
-        self._store = store
+        self._committer = committer
         self._host = host
         self._ssl = ssl
         self._doors: dict[int, Door] = {}
@@ -74,10 +88,6 @@ class MllpServer:
         self._loop = asyncio.get_running_loop()
         self.now = self._loop.time
         self.later = self._loop.call_later
-        self._committer = Committer(
-            self._store, self._loop, self._deliver, self._outcomes
-        )
-        self._committer.start()
         self._loop.call_later(SWEEP_SECONDS, self._sweep)
         self._loop.call_later(REPORT_SECONDS, self._report)
 
@@ -105,7 +115,6 @@ class MllpServer:
         deadline = self.now() + patience
         while self._connections and self.now() < deadline:
             await asyncio.sleep(0.02)
-        await self._committer.stop()
         for connection in list(self._connections):
             connection.abort()
         self._report()
@@ -181,7 +190,7 @@ class MllpServer:
             try:
                 frame = open_frame(message, door)
             except Exception as error:  # our bug must not cost the partner its answer
-                _logger.error("a frame could not be read: %s", places(error))
+                _logger.error("a frame could not be read: %s", _place(error))
                 frame = Frame([Piece(message).refuse(INTERNAL, "hl7.bug")])
         return Exchange(connection, frame, len(message))
 
@@ -189,7 +198,8 @@ class MllpServer:
         """Have the messages stored that passed the door; answer when none did."""
         for piece in exchange.frame.pieces:
             if piece.answer is None:
-                self._committer.submit(piece.unit, (exchange, piece))
+                ticket = partial(self._deliver, exchange, piece)
+                self._committer.submit(piece.unit, ticket)
             else:
                 self.counts[piece.code] += 1
         self._settle(exchange)
@@ -200,23 +210,19 @@ class MllpServer:
             exchange.size = 0
             exchange.connection.flush()
 
-    def _deliver(self, results: list[tuple[tuple[Exchange, Piece], Any]]) -> None:
-        for (exchange, piece), result in results:
-            if isinstance(result, StoreDown):
-                if piece.flow.outage == "close":
-                    piece.keep_silent("store.down")
-                    exchange.connection.abandon()
-                else:
-                    piece.refuse(UNAVAILABLE, "store.down")
-            elif isinstance(result, NotStored):
-                piece.refuse(INTERNAL, "store.failed")
-            elif piece.waits_for_processing and result.verdict != "conflict":
-                self._hold(exchange, piece, result)
-                continue
-            else:
-                piece.settle(result)
-            self.counts[piece.code] += 1
-            self._settle(exchange)
+    def _deliver(self, exchange: Exchange, piece: Piece, result: Any) -> None:
+        if result.verdict == "store.down" and piece.flow.outage == "close":
+            piece.keep_silent("store.down")
+            exchange.connection.abandon()
+        elif result.verdict in REFUSALS:
+            piece.refuse(REFUSALS[result.verdict], result.verdict)
+        elif piece.waits_for_processing and result.verdict != "conflict":
+            self._hold(exchange, piece, result)
+            return
+        else:
+            piece.settle(result)
+        self.counts[piece.code] += 1
+        self._settle(exchange)
 
     # -- answers after processing ---------------------------------------------------
 
@@ -232,7 +238,9 @@ class MllpServer:
         self._held.setdefault(receipt.message_id, []).append(entry)
         self._committer.watch(receipt.message_id)
 
-    def _outcomes(self, outcomes: Mapping[int, Any]) -> None:
+    def settled(self, outcomes: Mapping[int, Any]) -> None:
+        """The processing of watched messages has ended: None for success, or the
+        problem to answer."""
         for message_id, problem in outcomes.items():
             for exchange, piece, receipt, _deadline in self._held.pop(message_id, ()):
                 piece.settle(receipt, problem)
@@ -273,3 +281,11 @@ class MllpServer:
         self._reported = self.counts.copy()
         if not self._stopping:
             self.later(REPORT_SECONDS, self._report)
+
+
+def _place(error: BaseException) -> str:
+    """Type and innermost place of an exception, without what it says."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return (
+        f"{type(error).__name__} at {frame.filename.rpartition('/')[2]}:{frame.lineno}"
+    )

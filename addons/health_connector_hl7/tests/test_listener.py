@@ -8,8 +8,10 @@ import os
 
 from odoo.tests import TransactionCase, tagged
 
+from odoo.addons.health_connector.lib.gateway import GatewayCore, Options
+
+from ..gateway import MllpPart, problem_of
 from ..lib.intake import open_frame
-from ..listener import HealthCore, Options
 from .common import BODY, Hl7Mixin, message
 
 PORT = 20575
@@ -22,16 +24,17 @@ class TestListener(Hl7Mixin, TransactionCase):
         super().setUpClass()
         cls.env["health.interface"].search([]).write({"state": "retired"})
         cls.set_up_hl7(mllp_port=PORT)
-        cls.core = HealthCore(Options({}, os.environ["HEALTH_KEYRING"]))
+        cls.part = MllpPart()
+        options = Options({}, os.environ["HEALTH_KEYRING"])
+        cls.core = GatewayCore(options, [cls.part])
 
-    def doors(self, core=None):
+    def doors(self):
         """What the listener would listen on now."""
-        published = []
-        core = core or self.core
-        core.publish = published.append
+        published = {}
+        self.core.publish = published.__setitem__
         self.env.flush_all()
-        core.refresh(self.env.cr)
-        return published[0]
+        self.core.refresh(self.env.cr)
+        return published[self.part]
 
     def receive(self, raw):
         """One frame through the door, the store and back: verdicts and answer."""
@@ -73,8 +76,8 @@ class TestListener(Hl7Mixin, TransactionCase):
         self.assertFalse(self.messages())
 
     def test_the_standard_port_may_be_moved(self):
-        core = HealthCore(Options({}, os.environ["HEALTH_KEYRING"], ports={PORT: 99}))
-        self.assertEqual(list(self.doors(core)), [99])
+        moved = MllpPart({PORT: 99})
+        self.assertEqual(list(moved.read(self.env.cr, None)), [99])
 
     def test_accepted_as_the_http_door_does(self):
         codes, answer = self.receive(message())
@@ -115,12 +118,13 @@ class TestListener(Hl7Mixin, TransactionCase):
         outcomes = lambda: self.core.outcomes(self.env.cr, stored.ids)  # noqa: E731
         self.assertEqual(outcomes(), {})
         self.drain()
-        self.assertEqual(outcomes(), {stored.id: None})
+        self.assertEqual(outcomes(), {stored.id: ("done", None)})
+        self.assertIsNone(problem_of(*outcomes()[stored.id]))
         for error_class, condition in (("mapping", 204), ("bug", 207)):
             self.env.cr.execute(
                 "UPDATE health_message SET state = 'parked', error_class = %s "
                 "WHERE id = %s",
                 [error_class, stored.id],
             )
-            problem = outcomes()[stored.id]
+            problem = problem_of(*outcomes()[stored.id])
             self.assertEqual((problem.condition, problem.verdict), (condition, "E"))

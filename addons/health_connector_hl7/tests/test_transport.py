@@ -2,6 +2,9 @@
 
 from odoo.tests import TransactionCase, tagged
 
+from odoo.addons.health_connector.lib.committer import Committer
+from odoo.addons.health_connector.lib.memory_store import MemoryStore
+
 from ..lib.loopback import Loopback
 from .common import Hl7Mixin, message
 
@@ -15,7 +18,7 @@ class TestTransport(Hl7Mixin, TransactionCase):
         cls.transport = cls.env["health.plugin"]._get("transport", "mllp")
 
     def test_sent_and_acknowledged(self):
-        with Loopback() as partner:
+        with Loopback(Committer, MemoryStore()) as partner:
             self.backend.write({"host": "127.0.0.1", "port": partner.port})
             outcome = self.transport._send(self.backend, message())
         self.assertEqual((outcome.kind, outcome.ack_code), ("acked", "AA"))

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import psycopg2
 import psycopg2.errors
 import pytest
-from health_connector_hl7.lib.committer import NotStored, StoreDown
-from health_connector_hl7.lib.pg_store import PgStore
+from health_connector.lib.committer import NotStored, StoreDown
+from health_connector.lib.pg_store import PgStore
 
 
 class Database:

@@ -1,4 +1,4 @@
-"""The listener's store: PostgreSQL through the core's accept.
+"""The gateway's store: PostgreSQL through the core's accept.
 
 Two connections. The *writing* one commits without waiting for the disk
 (``synchronous_commit = off``), which makes the rows visible and lets the next batch
@@ -33,11 +33,11 @@ _NOT_NOW = ("08", "53", "57", "40", "55", "25006")
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 
 #: writes a record of its own, without which PostgreSQL would not wait for the disk
-_FLUSH = "SELECT pg_logical_emit_message(true, 'health_mllp', '')"
+_FLUSH = "SELECT pg_logical_emit_message(true, 'health_gateway', '')"
 
 
 class Core(Protocol):
-    """What is needed of the core; passed in, a lib imports no other addon's lib."""
+    """What is stored, and how; see :class:`gateway.GatewayCore`."""
 
     def accept(self, cr: Any, units: Sequence[Any]) -> Sequence[Any]: ...
 

@@ -1,7 +1,7 @@
 """Array constants mean what the list meant."""
 
 import pytest
-from health_connector_hl7.lib.prepared import as_constant
+from health_connector.lib.prepared import as_constant
 
 
 @pytest.mark.parametrize(

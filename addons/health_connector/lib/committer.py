@@ -29,16 +29,23 @@ MAX_BYTES = 4 * 1024 * 1024
 SPLIT_UNITS = 8
 TICK_SECONDS = 0.1
 
-Entry = tuple[Any, Any]  # unit and ticket
-Result = tuple[Any, Any]  # ticket and what became of its unit
+#: called on the loop with what became of a unit: a receipt, or one of the exceptions
+#: below; all have a ``verdict``
+Ticket = Callable[[Any], None]
+Entry = tuple[Any, Ticket]  # of a unit
+Result = tuple[Ticket, Any]
 
 
 class StoreDown(Exception):
     """The store cannot be reached; nothing can be said to be stored."""
 
+    verdict = "store.down"
+
 
 class NotStored(Exception):
     """This one unit could not be stored; its neighbours were."""
+
+    verdict = "store.failed"
 
 
 class Store(Protocol):
@@ -74,31 +81,27 @@ class Committer:
     The writer takes what has gathered by itself, as long as there is some; only an
     idle one is called, when the loop has read from everybody who has sent by then.
 
-    :param loop: the loop on which all methods are called, and the callbacks too
-    :param deliver: called with ``[(ticket, result), …]``; a result is a receipt,
-        :class:`NotStored` or :class:`StoreDown`
-    :param settled: called with the outcomes of :meth:`watch`
+    Several doors may share one: a unit comes with a ticket, which is called with its
+    result.
+
+    :param loop: the loop on which all methods are called, and the tickets too
+    :ivar settled: called with the outcomes of :meth:`watch`
     """
 
-    def __init__(
-        self,
-        store: Store,
-        loop: asyncio.AbstractEventLoop,
-        deliver: Callable[[list[Result]], None],
-        settled: Callable[[dict[int, Any]], None],
-    ) -> None:
+    def __init__(self, store: Store, loop: asyncio.AbstractEventLoop) -> None:
+        self.settled: Callable[[dict[int, Any]], None] = lambda outcomes: None
         self._loop = loop
-        self._deliver = deliver
         self._called = False
         self._flusher = Flusher(store, self._flushed)
-        self._writer = Writer(store, self._flusher.inbox, self._on_loop(settled))
+        settled = self._on_loop(lambda outcomes: self.settled(outcomes))
+        self._writer = Writer(store, self._flusher.inbox, settled)
 
     def start(self) -> None:
         self._flusher.start()
         self._writer.start()
 
-    def submit(self, unit: Any, ticket: Any) -> None:
-        """Queue a unit; its result comes back with the ticket. Never blocks."""
+    def submit(self, unit: Any, ticket: Ticket) -> None:
+        """Queue a unit; its ticket is called with the result. Never blocks."""
         self._writer.open += 1
         self._writer.gathered.append((unit, ticket))
         if not self._called and self._writer.idle:
@@ -129,7 +132,11 @@ class Committer:
 
     def _settle(self, results: list[Result]) -> None:
         self._writer.open -= len(results)
-        self._deliver(results)
+        for ticket, result in results:
+            try:
+                ticket(result)
+            except Exception as error:  # one answer must not cost the others theirs
+                _logger.error("answering failed: %s", places(error))
 
     def _on_loop(self, callback: Callable[..., None]) -> Callable[..., None]:
         """Make a callback of the loop callable from a thread."""
@@ -157,7 +164,7 @@ class Writer(threading.Thread):
         flusher: SimpleQueue,
         settled: Callable[[dict[int, Any]], None],
     ) -> None:
-        super().__init__(name="health-mllp-writer", daemon=True)
+        super().__init__(name="health-writer", daemon=True)
         self.gathered: deque[Entry] = deque()
         self.open = 0
         self.idle = False
@@ -246,7 +253,7 @@ class Flusher(threading.Thread):
     """
 
     def __init__(self, store: Store, flushed: Callable[[list[Result]], None]) -> None:
-        super().__init__(name="health-mllp-flusher", daemon=True)
+        super().__init__(name="health-flusher", daemon=True)
         self.inbox: SimpleQueue[tuple[Any, list[Result]] | None] = SimpleQueue()
         self._store = store
         self._flushed = flushed

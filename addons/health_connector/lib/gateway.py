@@ -1,0 +1,230 @@
+"""The gateway: one small process that takes messages in, beside Odoo.
+
+Its *parts* are doors (HTTP here, others by addons). All store through one group commit,
+by the core's accept. Loads no registry: it reads settings and writes messages with SQL,
+and goes on while Odoo restarts or upgrades. Several gateways may run on one database,
+on one machine or on several: they share nothing but what PostgreSQL holds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import psycopg2
+
+from .accept import Channel, Incoming, accept
+from .committer import Committer
+from .fan_out import is_routed
+from .keyring import Keyring, KeyringError
+from .pg_store import PgStore
+from .prepared import PreparingConnection
+from .wake import CRON_CHANNEL, Throttle, wake
+
+_logger = logging.getLogger(__name__)
+
+_ENDED = """
+SELECT id, state, error_class FROM health_message
+ WHERE id = ANY(%s)
+   AND state IN ('done', 'ignored', 'reverted', 'parked', 'cancelled')
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the process is started with.
+
+    :param connect: psycopg2 arguments of the database
+    :param keyring: path of the key ring
+    :param patience: seconds for which a message waits for a lost database
+    :param refresh: seconds after which settings are read again
+    """
+
+    connect: Mapping[str, Any]
+    keyring: str | None
+    patience: float = 3.0
+    refresh: float = 3.0
+
+
+class Part(Protocol):
+    """A door of the process. All methods but ``read`` are called on the loop."""
+
+    def read(self, cr: Any, ring: Keyring) -> Any:
+        """The settings of all interfaces behind this door. Called by the writer's
+        thread; must be quick."""
+
+    async def start(self, committer: Committer) -> None: ...
+
+    async def publish(self, settings: Any) -> None:
+        """Go by what :meth:`read` found; called every few seconds."""
+
+    async def stop(self) -> None:
+        """Take no more, have everything answered that is in work."""
+
+
+def run(options: Options, parts: Sequence[Part]) -> int:
+    """Serve until SIGTERM or SIGINT; returns the exit code.
+
+    :raises KeyringError: without a key ring nothing can be accepted
+    """
+    core = GatewayCore(options, parts)
+    # what is loaded by now stays: the collector need not look at it ever again
+    gc.collect()
+    gc.freeze()
+    return asyncio.run(serve(options, core, parts, _stop_signal))
+
+
+async def serve(
+    options: Options,
+    core: GatewayCore,
+    parts: Sequence[Part],
+    stop_signal: Callable[[], asyncio.Event],
+) -> int:
+    loop = asyncio.get_running_loop()
+    store = PgStore(
+        lambda: connect(options.connect), core, options.patience, options.refresh
+    )
+    committer = Committer(store, loop)
+    core.publish = lambda part, settings: loop.call_soon_threadsafe(
+        lambda: loop.create_task(part.publish(settings))
+    )
+    stopped = stop_signal()
+    for part in parts:
+        await part.start(committer)
+    committer.start()
+    await stopped.wait()
+    _logger.info("stopping")
+    await asyncio.gather(*(part.stop() for part in parts))
+    await committer.stop()
+    core.close()
+    _logger.info("stopped")
+    return 0
+
+
+def _stop_signal() -> asyncio.Event:
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    return stopped
+
+
+def connect(arguments: Mapping[str, Any]) -> Any:
+    """A connection whose commits last, and that never hangs for long."""
+    connection = psycopg2.connect(
+        **{
+            "connection_factory": PreparingConnection,
+            "connect_timeout": 5,
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            **arguments,
+        }
+    )
+    connection.autocommit = True
+    with connection.cursor() as cr:
+        cr.execute("SET default_transaction_isolation = 'read committed'")
+        cr.execute("SET statement_timeout = '30s'")
+        cr.execute("SET lock_timeout = '5s'")
+        cr.execute("SHOW synchronous_commit")
+        # an acknowledged message must survive a crash of the server
+        if cr.fetchone()[0] == "off":
+            cr.execute("SET synchronous_commit = on")
+    return connection
+
+
+class GatewayCore:
+    """The core's functions over SQL, for :class:`PgStore`. Lives on its thread.
+
+    :ivar publish: called with a part and what it read
+    """
+
+    def __init__(self, options: Options, parts: Sequence[Part] = ()) -> None:
+        self.publish: Callable[[Part, Any], Any] = lambda part, settings: None
+        self._options = options
+        self._parts = parts
+        self._keyring = Keyring.load(options.keyring)
+        self._keyring_stamp = self._stamp()
+        self._throttle = Throttle()
+        self._cron: Any = None
+
+    def accept(self, cr: Any, units: Sequence[Incoming]) -> Sequence[Any]:
+        """Statements are transactions of their own, unless a unit has routes: what it
+        feeds must be there with it or not at all."""
+        if not is_routed(units):
+            return accept(cr, self._keyring, units)
+        cr.execute("BEGIN")
+        try:
+            receipts = accept(cr, self._keyring, units)
+            cr.execute("COMMIT")
+        except BaseException:
+            if not cr.connection.closed:
+                cr.execute("ROLLBACK")
+            raise
+        return receipts
+
+    def wake(self, cr: Any, channels: Iterable[Channel]) -> None:
+        """Ask for a drain of the backends of what was accepted, and committed."""
+        due = self._throttle.due(channel.backend_id for channel in channels)
+        if due and wake(cr, due):
+            self._throttle.forget(due)
+            # the cron worker must see the trigger when it is told of it
+            cr.connection.commit()
+            self._notify(cr.connection.info.dbname)
+
+    def outcomes(self, cr: Any, message_ids: Sequence[int]) -> dict[int, tuple]:
+        """(state, error class) of the messages whose processing has ended."""
+        cr.execute(_ENDED, [list(message_ids)])
+        return {
+            message_id: (state, error_class)
+            for message_id, state, error_class in cr.fetchall()
+        }
+
+    def refresh(self, cr: Any) -> None:
+        """Have every part read its settings; take a changed key ring."""
+        self._reload_keyring()
+        for part in self._parts:
+            self.publish(part, part.read(cr, self._keyring))
+
+    def close(self) -> None:
+        if self._cron is not None:
+            self._cron.close()
+
+    # -- key ring -------------------------------------------------------------------
+
+    def _stamp(self) -> tuple | None:
+        try:
+            stat = os.stat(self._options.keyring)
+        except OSError:
+            return None
+        return stat.st_mtime_ns, stat.st_size
+
+    def _reload_keyring(self) -> None:
+        stamp = self._stamp()
+        if stamp == self._keyring_stamp:
+            return
+        self._keyring_stamp = stamp
+        try:
+            self._keyring = Keyring.load(self._options.keyring)
+            _logger.info("the key ring was read again")
+        except KeyringError as error:
+            _logger.error("the key ring in memory stays in use: %s", error)
+
+    # -- waking ---------------------------------------------------------------------
+
+    def _notify(self, dbname: str) -> None:
+        """Tell Odoo's cron workers. A lost notice costs latency, not the message."""
+        try:
+            if self._cron is None or self._cron.closed:
+                arguments = dict(self._options.connect, database="postgres")
+                self._cron = psycopg2.connect(connect_timeout=2, **arguments)
+                self._cron.autocommit = True
+            with self._cron.cursor() as cr:
+                cr.execute("SELECT pg_notify(%s, %s)", [CRON_CHANNEL, dbname])
+        except psycopg2.Error as error:
+            _logger.warning("waking the drain failed: %s", type(error).__name__)
