@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# The project's database server: setup/postgres.sh start|stop|restart|kill|status|env
+# The project's database server: setup/postgres.sh start|stop|restart|kill|crash|status|env
 # `env` prints what a shell needs to use it: eval "$(setup/postgres.sh env)"
-# `restart` and `kill` (SIGKILL, then start) are for the tests of durability.
+# `restart`, `kill` (SIGKILL, then start) and `crash` (stopped at once, as by a power
+# cut, until the next start) are for the tests of durability.
 source "$(dirname "$0")/lib.sh"
 source "$(dirname "$0")/pg.sh"
 
@@ -19,6 +20,7 @@ kill)
     while pg_running; do sleep 0.1; done
     use_postgres
     ;;
+crash) only_private crash && pg_ctl -m immediate -w stop ;;
 status) pg_running && echo "running: $PG" || echo "not running" ;;
 env)
     use_postgres
@@ -26,5 +28,5 @@ env)
         [ -z "${!name:-}" ] || printf 'export %s=%q\n' "$name" "${!name}"
     done
     ;;
-*) die "usage: setup/postgres.sh start|stop|restart|kill|status|env" ;;
+*) die "usage: setup/postgres.sh start|stop|restart|kill|crash|status|env" ;;
 esac

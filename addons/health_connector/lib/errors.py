@@ -44,6 +44,7 @@ class HealthError(Exception):
     :param params: positions, counts and code names; never values of a payload
     :param subject: business references for staff; kept out of logs
     :param group: keys of ``subject`` that tell two causes of one code apart
+    :param retry_after: seconds after which the partner wants to be asked again
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class HealthError(Exception):
         params: Mapping[str, Any] | None = None,
         subject: Mapping[str, Any] | None = None,
         group: tuple[str, ...] = (),
+        retry_after: float | None = None,
     ) -> None:
         super().__init__(code)
         self.code = code
@@ -60,11 +62,17 @@ class HealthError(Exception):
         self.params = dict(params or {})
         self.subject = dict(subject or {})
         self.group = tuple(group)
+        self.retry_after = retry_after
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What is recorded of a failed try. ``trace`` holds places, never values."""
+    """What is recorded of a failed try. ``trace`` holds places, never values.
+
+    ``retry_after``: seconds the partner asked for. ``counted``: whether the try uses up
+    the message's budget; that of a breaker's probe does not, as it says something of
+    the partner and nothing of the message.
+    """
 
     code: str
     error_class: str
@@ -72,6 +80,8 @@ class Failure:
     subject: dict[str, Any] = field(default_factory=dict)
     group: tuple[str, ...] = ()
     trace: str = ""
+    retry_after: float | None = None
+    counted: bool = True
 
     @property
     def cause(self) -> str:
@@ -95,12 +105,20 @@ def failure_of(exc: BaseException) -> Failure:
             params=_storable(getattr(exc, "params", {}) or {}),
             subject=_storable(getattr(exc, "subject", {}) or {}),
             group=tuple(getattr(exc, "group", ()) or ()),
+            retry_after=_seconds(getattr(exc, "retry_after", None)),
         )
     return Failure(
         code=f"bug.{type(exc).__name__}",
         error_class=BUG,
         trace=places(exc),
     )
+
+
+def _seconds(value: Any) -> float | None:
+    """A wish that is a number of seconds; any other is none."""
+    if isinstance(value, (int, float)) and math.isfinite(value) and value >= 0:
+        return float(value)
+    return None
 
 
 def _storable(value: Any) -> Any:

@@ -6,6 +6,8 @@ from . import (
     health_codec_csv,
     health_backend,
     health_backend_state,
+    health_error_policy,
+    health_error_policy_line,
     health_contract,
     health_code_map,
     health_mapping,

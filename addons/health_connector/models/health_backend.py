@@ -97,6 +97,16 @@ class HealthBackend(models.Model):
                 [backend.id],
             )
 
+    def _drop_token(self):
+        """Forget what the partner has just refused, so that the next call asks for a
+        new one. For transports with tokens to extend; no call is made here, it runs in
+        a transaction.
+
+        :return: whether there was anything to forget; without, a retry is pointless
+        """
+        self.ensure_one()
+        return False
+
     def action_open_messages(self):
         """The messages of this backend."""
         self.ensure_one()

@@ -5,6 +5,8 @@ import json
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
+from .health_error_policy_line import ROLES
+
 
 class HealthException(models.Model):
     """One cause (fingerprint), not one message. Its texts come from the playbook of
@@ -28,6 +30,7 @@ class HealthException(models.Model):
     state = fields.Selection(
         [("open", "Open"), ("closed", "Closed")], required=True, default="open"
     )
+    goes_to = fields.Selection(ROLES, string="For", readonly=True)
     first_at = fields.Datetime(string="Since", readonly=True)
     last_at = fields.Datetime(string="Last seen", readonly=True)
     owner_id = fields.Many2one("res.users", string="Assigned to")
@@ -100,13 +103,14 @@ class HealthException(models.Model):
         """
         ring = self.env["health.keyring"]._ring()
         subject = dict(failure.subject)
+        role = self._goes_to(interface, failure)
         clinic_id = subject.pop("clinic_id", None)
         self.env.cr.execute(
             """INSERT INTO health_exception (
                       company_id, backend_id, interface_id, clinic_id, fingerprint,
-                      code, error_class, params, subject, state, first_at, last_at,
-                      due_at)
-               VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, 'open', %s, %s,
+                      code, error_class, params, subject, goes_to, state, first_at,
+                      last_at, due_at)
+               VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'open', %s, %s,
                        %s + %s * interval '1 minute')
                ON CONFLICT (interface_id, fingerprint) WHERE state = 'open'
                DO UPDATE SET last_at = EXCLUDED.last_at
@@ -121,6 +125,7 @@ class HealthException(models.Model):
                 failure.error_class,
                 json.dumps(failure.params, default=str),
                 json.dumps(subject, default=str),
+                role,
                 at,
                 at,
                 at,
@@ -128,6 +133,14 @@ class HealthException(models.Model):
             ],
         )
         return self.env.cr.fetchone()[0]
+
+    @api.model
+    def _goes_to(self, interface, failure):
+        """Who is asked to act: the cause's own playbook knows, else the policy."""
+        book = self.env["health.playbook"]._for(failure.code, failure.error_class)
+        if book and book.code != failure.error_class:
+            return book.role
+        return interface._policy().line(failure.error_class).goes_to
 
     def _close_when_clear(self):
         """Close exceptions that hold up nothing any more."""

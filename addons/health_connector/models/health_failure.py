@@ -6,6 +6,7 @@ from datetime import timedelta
 from odoo import api, fields, models
 
 from ..lib import states
+from ..lib.errors import AUTH
 from .work import hold, transaction
 
 
@@ -37,13 +38,14 @@ class HealthFailure(models.AbstractModel):
         waiting, parked, attempts = {}, {}, []
         for message in self.env["health.message"].browse(failures):
             failure, step, spent = failures[message.id]
+            delay, tries = self._decide(message, failure, now)
             evidence = {
                 "error_class": failure.error_class,
                 "error_code": failure.code,
+                "failing_since": message.failing_since or now,
+                "tries": tries,
                 "lease_owner": None,
             }
-            policy = message.interface_id._retry_policy()
-            delay = policy.delay(failure.error_class, message.tries)
             if delay is None:
                 exception = self.env["health.exception"]._record(
                     message.interface_id, failure, now
@@ -59,6 +61,30 @@ class HealthFailure(models.AbstractModel):
             cron = self.env.ref("health_connector.cron_dispatch")
             cron._trigger(at=min(row["next_try_at"] for row in waiting.values()))
         self.env["health.attempt"]._append(attempts)
+
+    @api.model
+    def _decide(self, message, failure, now):
+        """What the policy of the message's interface makes of a failure.
+
+        :return: seconds until the next try or None, and the tries that count
+        """
+        policy, told = message.interface_id._policy(), failure.retry_after
+        counted = failure.counted and policy.counts_try(failure.error_class, told)
+        tries = message.tries if counted else message.tries - 1
+        age = (now - (message.failing_since or now)).total_seconds()
+        if failure.error_class != AUTH:
+            return policy.decide(failure.error_class, tries, age, told), tries
+        return self._decide_auth(policy, message, age, told), tries
+
+    @api.model
+    def _decide_auth(self, policy, message, age, told):
+        """Refused credentials are tried again only with new ones; how often is counted
+        from the first refusal, not from the first try."""
+        refused = 2 if message.error_class == AUTH and message.tries > 1 else 1
+        delay = policy.decide(AUTH, refused, age, told)
+        if delay is None or not message.backend_id._drop_token():
+            return None
+        return delay
 
     @api.model
     def _evidence(self, message, failure, step, spent, now):

@@ -5,7 +5,6 @@ from odoo.exceptions import ValidationError
 
 from ..lib import route
 from ..lib.mapping import Context, Result, resolve
-from ..lib.retry import RetryPolicy
 from .health_mapping import DATA_CLASSES
 
 STATES = [
@@ -110,10 +109,13 @@ class HealthInterface(models.Model):
         copy=False,
         help="The routes as doors read them with the interface's row; None without.",
     )
-    # -- retry policy
-    max_tries = fields.Integer(default=8, required=True)
-    retry_base = fields.Float(default=5.0, required=True, help="Seconds.")
-    retry_cap = fields.Float(default=900.0, required=True, help="Seconds.")
+    error_policy_id = fields.Many2one(
+        "health.error.policy",
+        ondelete="restrict",
+        check_company=True,
+        default=lambda self: self.env["health.error.policy"]._shipped(),
+        help="What follows from each class of error. Empty: the shipped policy.",
+    )
 
     _code_unique = models.Constraint(
         "UNIQUE (code)", "Another interface has this code."
@@ -214,9 +216,10 @@ class HealthInterface(models.Model):
         text = self.data_classes or "administrative,identifier"
         return frozenset(part.strip() for part in text.split(",") if part.strip())
 
-    def _retry_policy(self):
-        """The pure form of the retry policy."""
-        return RetryPolicy(self.max_tries, self.retry_base, self.retry_cap)
+    def _policy(self):
+        """What follows from each class of error, as ``lib.policy.Policy``."""
+        shipped = self.env["health.error.policy"]._shipped
+        return (self.error_policy_id or shipped())._pure()
 
     def _mapper(self):
         """A function that maps one tree by this interface's mapping and field policy.

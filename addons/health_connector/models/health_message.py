@@ -104,6 +104,11 @@ class HealthMessage(models.Model):
         help="Outbound: when the call was committed to. From then on, until its "
         "outcome is known, it may have reached the partner.",
     )
+    failing_since = fields.Datetime(
+        readonly=True,
+        help="First failure since it was accepted or processed again: the budget by "
+        "age counts from here.",
+    )
     lease_owner = fields.Char(readonly=True)
     lease_until = fields.Datetime(readonly=True)
     error_class = fields.Char(readonly=True)
@@ -255,7 +260,11 @@ class HealthMessage(models.Model):
         self._transition(
             states.PENDING,
             {
-                message.id: {"next_try_at": fields.Datetime.now(), "tries": 0}
+                message.id: {
+                    "next_try_at": fields.Datetime.now(),
+                    "tries": 0,
+                    "failing_since": None,
+                }
                 for message in parked
             },
         )

@@ -2,6 +2,8 @@
 
 from odoo import api, fields, models
 
+from .health_error_policy_line import ROLES
+
 
 class _Values(dict):
     """Placeholders without a value show a dash, lists show their items."""
@@ -32,15 +34,7 @@ class HealthPlaybook(models.Model):
     title = fields.Char(required=True, translate=True)
     explanation = fields.Text(translate=True)
     next_step = fields.Text(required=True, translate=True, string="What to do")
-    role = fields.Selection(
-        [
-            ("staff", "Staff of the flow"),
-            ("owner", "Interface owner"),
-            ("administrator", "Administrator"),
-        ],
-        required=True,
-        default="staff",
-    )
+    role = fields.Selection(ROLES, required=True, default="staff")
 
     _code_unique = models.Constraint("UNIQUE (code)", "This cause has a playbook.")
 

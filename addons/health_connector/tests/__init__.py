@@ -2,6 +2,7 @@ from . import (
     test_applying,
     test_configuration,
     test_drain,
+    test_error_policy,
     test_inbound,
     test_meta,
     test_order,

@@ -88,6 +88,15 @@ class ConnectorMixin:
         channel = Channel(interface.id, self.backend.id, self.backend.company_id.id, 5)
         return accept(self.env.cr, self.ring, [Incoming(channel, raw, **peeked)])[0]
 
+    def policy(self, error_class="transient", **figures):
+        """A policy of the interface's own, one line of which differs."""
+        policy = self.env["health.error.policy"].create({"name": "Of a test"})
+        policy.line_ids.filtered(lambda line: line.error_class == error_class).write(
+            figures
+        )
+        self.interface.error_policy_id = policy
+        return policy
+
     def body(self, number=1, **changes):
         return {"id": f"m{number}", "order_no": "LAB-1", "test": "CBC", **changes}
 

@@ -59,7 +59,7 @@ class TestDrain(ConnectorCase):
         self.assertEqual(self.message(good).state, "done")
 
     def test_transient_failures_wait_and_then_park(self):
-        self.interface.max_tries = 3
+        self.policy(max_tries=3)
         receipt = self.accept(self.body())
 
         def apply(document, exchange):
