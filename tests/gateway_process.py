@@ -28,7 +28,7 @@ def never(link):
 
 pg_store.Link.flush = never
 options = gateway.Options({{"dsn": {dsn!r}}}, {keyring!r}, refresh=0.1)
-gateway.run(options, [HttpPart({{"json": peek_json}}, {port})])
+gateway.run(options, [HttpPart({{"json": peek_json}}, {{}}, {port})])
 """
 
 

@@ -25,6 +25,7 @@
         "views/health_error_policy_views.xml",
         "views/health_interface_views.xml",
         "views/health_route_views.xml",
+        "views/health_shadow_views.xml",
         "views/health_backend_views.xml",
         "views/health_contract_views.xml",
         "views/health_mapping_views.xml",

@@ -1,7 +1,7 @@
 """What this addon brings into the gateway process, which loads no models.
 
 The gateway looks for a module of this name in every installed addon. It may have
-``PEEKS``, ``add_arguments(parser)`` and ``make_part(arguments, ssl)``.
+``PEEKS``, ``READERS``, ``add_arguments(parser)`` and ``make_part(arguments, ssl)``.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: codecs by name
 PEEKS = {"json": peek.peek_json, "csv": peek.peek_csv}
+#: of codecs in which single fields can be read at the door, for routes
+READERS = {"json": peek.reader_json}
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -34,7 +36,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def make_part(arguments: Namespace, ssl: SSLContext | None) -> HttpPart | None:
-    """:param arguments: ``peeks`` holds those of all installed addons"""
+    """:param arguments: ``peeks`` and ``readers`` hold those of all addons"""
     if not arguments.http_port:
         return None
     try:
@@ -46,4 +48,5 @@ def make_part(arguments: Namespace, ssl: SSLContext | None) -> HttpPart | None:
         connections=arguments.http_connections, requests=arguments.http_requests
     )
     port = int(arguments.http_port)
-    return HttpPart(arguments.peeks, port, arguments.host, ssl, limits)
+    codecs = arguments.peeks, arguments.readers
+    return HttpPart(*codecs, port, arguments.host, ssl, limits)

@@ -5,20 +5,24 @@ from __future__ import annotations
 
 import os
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from ssl import SSLContext
 from typing import Any
 
 from odoo.addons.health_connector.lib.accept import Channel, Incoming
+from odoo.addons.health_connector.lib.route import keys as route_keys
 
 from .lib.ack import ERROR, Problem
 from .lib.connection import Limits
 from .lib.door import Door, Flow
 from .lib.mllp_server import MllpServer
-from .lib.peek import peek_hl7v2
+from .lib.peek import peek_hl7v2, reader_hl7v2
 
 #: codecs by name
 PEEKS = {"hl7v2": peek_hl7v2}
+#: of codecs in which single fields can be read at the door, for routes
+READERS = {"hl7v2": reader_hl7v2}
 
 #: the port that IANA gave to HL7; the one that an environment may move
 STANDARD_PORT = 2575
@@ -26,7 +30,7 @@ STANDARD_PORT = 2575
 _FLOWS = """
 SELECT i.mllp_port AS port, i.id, i.backend_id, i.company_id, i.priority, i.state,
        i.message_types, i.order_key_source, i.dedupe_source, i.charset, i.max_size,
-       i.ack_mode, i.ack_seconds, i.outage_answer,
+       i.ack_mode, i.ack_seconds, i.outage_answer, i.route_table,
        b.environment = 'production' AS production
   FROM health_interface i JOIN health_backend b ON b.id = i.backend_id
  WHERE i.transport = 'mllp' AND i.direction = 'in' AND i.codec = 'hl7v2'
@@ -140,7 +144,13 @@ def flow_of(row: Mapping[str, Any]) -> Flow:
         answer_after=row["ack_mode"] or "commit",
         answer_seconds=row["ack_seconds"] or 0.0,
         outage=row["outage_answer"] or "answer",
+        ways=_ways(row["route_table"]),
     )
+
+
+def _ways(table: Any) -> Callable[[Callable[[str], str]], dict[str, Any]] | None:
+    """The routes of an interface, as its flow needs them."""
+    return partial(route_keys, table) if table else None
 
 
 def problem_of(state: str, error_class: str | None) -> Problem | None:

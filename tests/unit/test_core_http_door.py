@@ -5,10 +5,11 @@ from datetime import datetime
 
 import pytest
 from health_connector.lib import http_door, problem
-from health_connector.lib.accept import CONFLICT, DUPLICATE, NEW, Receipt
+from health_connector.lib.accept import CONFLICT, DUPLICATE, NEW, Channel, Receipt
 from health_connector.lib.errors import HealthError
 from health_connector.lib.http_door import Head, Refused
-from health_connector.lib.peek import peek_json
+from health_connector.lib.peek import peek_json, reader_json
+from health_connector.lib.route import Condition, Route, dump
 
 
 class Ring:
@@ -20,7 +21,8 @@ SETTINGS = {
     "id": 1, "backend_id": 2, "company_id": 3, "priority": 5, "codec": "json",
     "state": "live", "open": True, "max_size": 100, "message_types": "",
     "order_key_source": "order", "dedupe_source": "id", "charset": "",
-    "environment": "test", "digests": ["secret:bearer:other", "secret:bearer:key"],
+    "route_table": None, "environment": "test",
+    "digests": ["secret:bearer:other", "secret:bearer:key"],
 }  # fmt: skip
 BODY = b'{"id": "m1", "order": "o1"}'
 
@@ -144,3 +146,14 @@ def test_a_message_code_wants_all_its_events():
         ("ORU^R01", "", False),
     ):
         assert http_door.is_wanted(wanted, kind) is answer
+
+
+def test_routes_are_decided_by_what_the_body_says():
+    condition = Condition("kind", "equals", frozenset({"urgent"}))
+    way = Route(7, Channel(9, 2, 3), conditions=(condition,), mode="shadow")
+    settings = {**SETTINGS, "route_table": [dump(way)]}
+    urgent = b'{"id": "m1", "order": "o1", "kind": "urgent"}'
+    taken = http_door.read(settings, head(), urgent, peek_json, reader_json)
+    assert [(each.route_id, each.shadow) for each in taken.targets] == [(7, True)]
+    taken = http_door.read(settings, head(), BODY, peek_json, reader_json)
+    assert taken.targets == ()

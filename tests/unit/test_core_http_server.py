@@ -31,7 +31,7 @@ class Gateway:
 
     def __init__(self, limits=None, **settings):
         self.store = MemoryStore()
-        self.part = HttpPart({"json": peek_json}, 0, limits=limits)
+        self.part = HttpPart({"json": peek_json}, {}, 0, limits=limits)
         self.doors = Doors(Ring(), {"results": {**SETTINGS, **settings}})
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)

@@ -86,10 +86,10 @@ class HealthGateway(Command):
 
     def _parts(self, arguments, modules):
         """The doors of all addons."""
-        peeks = {}
+        arguments.peeks, arguments.readers = {}, {}
         for module in modules:
-            peeks.update(getattr(module, "PEEKS", {}))
-        arguments.peeks = peeks
+            arguments.peeks |= getattr(module, "PEEKS", {})
+            arguments.readers |= getattr(module, "READERS", {})
         makers = [module for module in modules if hasattr(module, "make_part")]
         context = self._ssl(arguments)
         parts = [module.make_part(arguments, context) for module in makers]

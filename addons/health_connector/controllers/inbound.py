@@ -44,7 +44,7 @@ class InboundController(http.Controller):
         settings = http_door.enter(ring, http_door.find(request.env.cr, code), head)
         codec = request.env["health.plugin"]._get("codec", settings["codec"])
         raw = request.httprequest.get_data(cache=True)
-        incoming = http_door.read(settings, head, raw, codec._peek)
+        incoming = http_door.read(settings, head, raw, codec._peek, codec._reader)
         receipt = accept(request.env.cr, ring, [incoming])[0]
         drain = request.env["health.drain"].with_user(SUPERUSER_ID)
         drain._wake_after_commit([settings["backend_id"]])

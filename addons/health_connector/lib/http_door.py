@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 import psycopg2
 
-from . import problem
+from . import problem, route
 from .accept import CONFLICT, Channel, Incoming, Receipt
 from .errors import failure_of
 from .problem import Problem
@@ -32,7 +32,7 @@ HARD_LIMIT = 64 << 20
 _DOORS = """
 SELECT i.code, i.id, i.backend_id, i.company_id, i.priority, i.codec, i.state,
        i.max_size, i.message_types, i.order_key_source, i.dedupe_source, i.charset,
-       b.active AND i.active AS open, b.environment,
+       b.active AND i.active AS open, b.environment, i.route_table,
        ARRAY(SELECT s.digest FROM health_secret s
               WHERE s.backend_id = b.id AND s.kind = 'bearer'
                 AND s.digest IS NOT NULL AND s.revoked_at IS NULL
@@ -47,6 +47,9 @@ _DOOR = f"{_DOORS} AND i.code = %s"
 Settings = Mapping[str, Any]
 #: reads the keys of a body (see ``HealthCodec._peek``): settings, bytes, headers
 Peek = Callable[[Settings, bytes, Mapping[str, str]], Mapping[str, str]]
+
+#: makes a function that reads single fields of a body: settings, bytes
+Reader = Callable[[Settings, bytes], Callable[[str], str]]
 
 
 class Blinder(Protocol):
@@ -167,16 +170,24 @@ def _authenticated(ring: Blinder, settings: Settings | None, head: Head) -> Sett
     return settings
 
 
-def read(settings: Settings, head: Head, raw: bytes, peek: Peek) -> Incoming:
+def read(
+    settings: Settings,
+    head: Head,
+    raw: bytes,
+    peek: Peek,
+    reader: Reader | None = None,
+) -> Incoming:
     """The unit to store, with the keys that the codec reads from the body.
 
     :param peek: of the interface's codec
+    :param reader: of the same, where single fields can be read; for routes
     :raises Refused: the body is empty, not readable, or of a type not taken
     """
     if not raw:
         raise Refused(problem.EMPTY)
     try:
         keys = peek(settings, raw, head.headers)
+        ways = _ways(settings, raw, reader)
     except psycopg2.Error:
         raise
     except Exception as exc:
@@ -186,7 +197,16 @@ def read(settings: Settings, head: Head, raw: bytes, peek: Peek) -> Incoming:
         raise Refused(problem.unreadable(failure.code)) from exc
     if not is_wanted(settings["message_types"] or "", keys.get("message_type") or ""):
         raise Refused(problem.UNSUPPORTED)
-    return Incoming(_channel(settings), raw, **keys, content_type=head.content_type)
+    kind = head.content_type
+    return Incoming(_channel(settings), raw, **keys, **ways, content_type=kind)
+
+
+def _ways(settings: Settings, raw: bytes, reader: Reader | None) -> dict[str, Any]:
+    """What the routes of the interface add."""
+    table = settings["route_table"]
+    if not table:
+        return {}
+    return route.keys(table, reader(settings, raw) if reader else lambda source: "")
 
 
 def reply(receipt: Receipt) -> Answer:

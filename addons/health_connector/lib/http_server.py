@@ -22,7 +22,17 @@ from . import http_door, problem
 from .accept import Receipt
 from .committer import Committer, places
 from .http_connection import Connection
-from .http_door import PATH, Answer, Blinder, Head, Peek, Refused, Settings, answer_of
+from .http_door import (
+    PATH,
+    Answer,
+    Blinder,
+    Head,
+    Peek,
+    Reader,
+    Refused,
+    Settings,
+    answer_of,
+)
 
 _logger = logging.getLogger(__name__)
 
@@ -69,11 +79,13 @@ class HttpPart:
     """Serves HTTP on one port; see :class:`gateway.Part`.
 
     :param peeks: {codec: what reads its keys}
+    :param readers: {codec: what reads its fields}, for routes
     """
 
     def __init__(
         self,
         peeks: Mapping[str, Peek],
+        readers: Mapping[str, Reader],
         port: int,
         host: str = "127.0.0.1",
         ssl: SSLContext | None = None,
@@ -85,6 +97,7 @@ class HttpPart:
         #: how often settings were published
         self.reads = 0
         self._peeks = peeks
+        self._readers = readers
         self._host = host
         self._ssl = ssl
         self._doors: Doors | None = None
@@ -189,7 +202,8 @@ class HttpPart:
         self._memory += head.length
         try:
             raw = await self._body(request, head)
-            return await self._store(http_door.read(settings, head, raw, peek))
+            reader = self._readers.get(settings["codec"])
+            return await self._store(http_door.read(settings, head, raw, peek, reader))
         finally:
             self._memory -= head.length
 

@@ -7,7 +7,7 @@ is to serve names its own in ``gateway.PEEKS``; the codec's ``_peek`` calls the 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jmespath
@@ -31,6 +31,12 @@ def peek_json(
         "order_key": _key(tree, settings["order_key_source"]),
         "charset": charset,
     }
+
+
+def reader_json(settings: Mapping[str, Any], raw: bytes) -> Callable[[str], str]:
+    """Reads single fields of a body that :func:`peek_json` let pass."""
+    tree = json_body.parse(raw, settings["charset"] or "utf-8")
+    return lambda source: _key(tree, source)
 
 
 def _key(tree: Any, source: str | None) -> str:

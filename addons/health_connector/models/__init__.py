@@ -23,6 +23,7 @@ from . import (
     health_payload,
     health_attempt,
     health_exception,
+    health_shadow,
     health_binding,
     health_interface_stat_mark,
     health_interface_stat_due,

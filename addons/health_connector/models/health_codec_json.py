@@ -8,7 +8,7 @@ from odoo import api, models
 
 from ..lib import json_body
 from ..lib.convert import CONVERTERS
-from ..lib.peek import peek_json
+from ..lib.peek import peek_json, reader_json
 
 
 class HealthCodec(models.AbstractModel):
@@ -34,6 +34,12 @@ class HealthCodec(models.AbstractModel):
         :raises HealthError: the body cannot be what this interface takes
         """
         raise NotImplementedError
+
+    @api.model
+    def _reader(self, interface, raw):
+        """A function that reads single fields of a body that ``_peek`` let pass, by
+        a source in the notation of the keys, for routes; empty where nothing is."""
+        return lambda source: ""
 
     @api.model
     def _decode(self, raw, charset):
@@ -65,6 +71,10 @@ class HealthCodecJson(models.AbstractModel):
     @api.model
     def _peek(self, interface, raw, headers):
         return peek_json(interface, raw, headers)
+
+    @api.model
+    def _reader(self, interface, raw):
+        return reader_json(interface, raw)
 
     @api.model
     def _decode(self, raw, charset):

@@ -245,7 +245,8 @@ class HealthDrain(models.AbstractModel):
         """
         ids = self._claim(backend, owner, limit)
         if ids:
-            failed = self.env["health.pipeline"]._apply_claimed(ids, owner)
+            live = self.env["health.shadow"]._take_shadows(ids, owner)
+            failed = self.env["health.pipeline"]._apply_claimed(live, owner)
             self.env["health.failure"]._record_failures(failed, owner)
         return len(ids)
 

@@ -11,5 +11,6 @@ from . import (
     test_replay,
     test_route,
     test_stat,
+    test_shadow,
     test_transition,
 )

@@ -10,8 +10,7 @@ from ..lib.accept import Channel, Incoming, accept
 from .common import ConnectorCase
 
 
-@tagged("post_install", "-at_install")
-class TestRoute(ConnectorCase):
+class RouteCase(ConnectorCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -52,6 +51,9 @@ class TestRoute(ConnectorCase):
             [("origin_id", "=", receipt.message_id)], order="id"
         )
 
+
+@tagged("post_install", "-at_install")
+class TestRoute(RouteCase):
     def test_a_copy_is_stored_with_the_message(self):
         way = self._route()
         receipt = self._accept(self.body())

@@ -58,6 +58,8 @@ class Flow:
     :param production: refuses test and training messages (MSH-11)
     :param open: False while the interface is suspended: the sender keeps the message
     :param answer_after: ``commit``, or ``application`` to wait for the processing
+    :param ways: from a function that reads fields of the message to what routes add to
+        the unit; None without routes
     :param outage: without database, ``answer`` a retryable refusal or ``close``
     """
 
@@ -72,6 +74,7 @@ class Flow:
     answer_after: str = "commit"
     answer_seconds: float = APPLICATION_ANSWER_SECONDS
     outage: str = "answer"
+    ways: Callable[[Callable[[str], str]], dict[str, Any]] | None = None
 
 
 class Keys(NamedTuple):
@@ -110,6 +113,7 @@ class Door:
             header = msh.peek(raw)
             flow = self._route(header)
             keys = examine(raw, header, flow)
+            ways = _ways(raw, header, flow)
         except msh.Er7Error as error:
             raise refusal_of(error) from None
         unit = self._incoming(
@@ -121,6 +125,7 @@ class Door:
             external_ref=keys.control_id,
             content_type=CONTENT_TYPE,
             charset=keys.charset,
+            **ways,
         )
         return flow, unit
 
@@ -220,6 +225,13 @@ def _dedupe_key(raw: bytes, header: msh.Header, flow: Flow) -> str:
             return key
     parts = (header.sending_app, header.sending_fac, header.control_id)
     return _UNIT_SEPARATOR.join(parts)
+
+
+def _ways(raw: bytes, header: msh.Header, flow: Flow) -> dict[str, Any]:
+    """What the routes of the flow add to the unit."""
+    if flow.ways is None:
+        return {}
+    return flow.ways(lambda source: msh.order_key(raw, source, header))
 
 
 def _charset(raw: bytes, header: msh.Header, flow: Flow) -> str:

@@ -3,7 +3,7 @@ whatever way the message came."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from . import door, msh
@@ -25,6 +25,12 @@ def peek_hl7v2(
         "order_key": keys.order_key,
         "charset": keys.charset,
     }
+
+
+def reader_hl7v2(settings: Mapping[str, Any], raw: bytes) -> Callable[[str], str]:
+    """Reads single fields of a message that :func:`peek_hl7v2` let pass."""
+    header = msh.peek(raw)
+    return lambda source: msh.order_key(raw, source, header)
 
 
 def _flow(settings: Mapping[str, Any]) -> door.Flow:

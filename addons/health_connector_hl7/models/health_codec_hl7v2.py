@@ -9,7 +9,7 @@ from ..lib import er7, query
 from ..lib.datetime_hl7 import parse_timestamp
 from ..lib.door import Refusal
 from ..lib.errors import Er7Error
-from ..lib.peek import peek_hl7v2
+from ..lib.peek import peek_hl7v2, reader_hl7v2
 
 
 class HealthCodecHl7v2(models.AbstractModel):
@@ -29,6 +29,10 @@ class HealthCodecHl7v2(models.AbstractModel):
             raise _as_health_error(error) from None
         except Refusal as refusal:
             raise HealthError(refusal.code, "rejected", refusal.params) from None
+
+    @api.model
+    def _reader(self, interface, raw):
+        return reader_hl7v2(interface, raw)
 
     @api.model
     def _decode(self, raw, charset):
