@@ -22,7 +22,7 @@ SETTINGS = {
     "id": 1, "backend_id": 2, "company_id": 3, "priority": 5, "codec": "json",
     "state": "live", "open": True, "max_size": 5000, "message_types": "",
     "order_key_source": "", "dedupe_source": "id", "charset": "",
-    "environment": "test", "digests": ["secret:bearer:key"],
+    "environment": "test", "route_table": None, "digests": ["secret:bearer:key"],
 }  # fmt: skip
 
 
