@@ -7,7 +7,7 @@
     "license": "LGPL-3",
     "depends": ["health_base", "queue_job", "mail", "base_automation"],
     "external_dependencies": {
-        "python": ["cryptography", "jmespath", "jsonschema"],
+        "python": ["cryptography", "jmespath", "jsonschema", "requests"],
     },
     "data": [
         "security/ir.model.access.csv",
@@ -20,6 +20,7 @@
         "wizards/health_message_cancel_views.xml",
         "wizards/health_replay_cancel_views.xml",
         "views/health_replay_views.xml",
+        "wizards/health_message_settle_views.xml",
         "views/health_message_views.xml",
         "views/health_exception_views.xml",
         "views/health_error_policy_views.xml",
@@ -34,6 +35,7 @@
         "views/health_secret_views.xml",
         "views/health_playbook_views.xml",
         "views/health_interface_stat_views.xml",
+        "views/ir_actions_server_views.xml",
         "views/menus.xml",
     ],
     "assets": {

@@ -21,13 +21,19 @@ TRUST = 0.6
 
 _UNPROMISED = """
 SELECT b.id FROM health_backend b
- WHERE b.id = ANY(%s) AND b.active AND NOT COALESCE(b.paused_in, false)
+ WHERE b.id = ANY(%s) AND b.active AND NOT COALESCE(b.{paused}, false)
    AND NOT EXISTS (
     SELECT 1 FROM health_backend_state s
      WHERE s.backend_id = b.id
-       AND s.drain_until > (clock_timestamp() + %s * interval '1 second')
-                           AT TIME ZONE 'UTC')
+       AND s.{promise} > (clock_timestamp() + %s * interval '1 second')
+                         AT TIME ZONE 'UTC')
 """
+
+IN, OUT = "in", "out"
+_ASK = {
+    IN: _UNPROMISED.format(paused="paused_in", promise="drain_until"),
+    OUT: _UNPROMISED.format(paused="paused_out", promise="out_until"),
+}
 
 # Always a new trigger: one that is there may belong to a run of the cron that has
 # looked already. Whole seconds, as Odoo's own: the run clears up to the second.
@@ -44,14 +50,16 @@ RETURNING id
 CRON_CHANNEL = "cron_trigger"
 
 
-def wake(cr: Cursor, backend_ids: Iterable[int]) -> bool:
+def wake(cr: Cursor, backend_ids: Iterable[int], direction: str = IN) -> bool:
     """Ask for a drain of these backends; call it after the accepting commit.
+
+    :param direction: which of a backend's two drains: each has its own promise
 
     The caller commits, and if the answer is True notifies :data:`CRON_CHANNEL` with
     the database's name on a connection to ``postgres`` (a missed notification costs
     latency only: the cron worker looks every minute by itself).
     """
-    cr.execute(_UNPROMISED, [sorted(set(backend_ids)), TRUST])
+    cr.execute(_ASK[direction], [sorted(set(backend_ids)), TRUST])
     if not cr.fetchall():
         return False
     cr.execute(_TRIGGER)

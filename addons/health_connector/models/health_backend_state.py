@@ -17,4 +17,6 @@ class HealthBackendState(models.Model):
         help="A running drain promises to look for work until then (lib/wake.py)."
     )
 
+    out_until = fields.Datetime(help="The same promise of an outbound drain.")
+
     _backend_unique = models.UniqueIndex("(backend_id)")

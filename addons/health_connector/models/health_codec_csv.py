@@ -17,6 +17,7 @@ class HealthCodecCsv(models.AbstractModel):
     _inherit = "health.codec"
     _description = "Delimited text"
     _codec = "csv"
+    _content_type = "text/csv"
 
     @api.model
     def _peek(self, interface, raw, headers):

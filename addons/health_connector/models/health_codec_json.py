@@ -20,6 +20,10 @@ class HealthCodec(models.AbstractModel):
     _name = "health.codec"
     _description = "Codec"
 
+    #: how what this codec writes is labelled on the wire
+    _content_type = "application/octet-stream"
+    _sent_charset = "utf-8"
+
     @api.model
     def _peek(self, interface, raw, headers):
         """Read just what accepting needs, by a function that needs no registry: the
@@ -52,6 +56,15 @@ class HealthCodec(models.AbstractModel):
         raise NotImplementedError
 
     @api.model
+    def _encode_document(self, document, interface, work):
+        """The bytes of a canonical document for a partner.
+
+        :param work: the outbound message (``uid``, ``message_type``); for formats whose
+            header names the message
+        """
+        return self._encode(document)
+
+    @api.model
     def _compile(self, expression):
         """A function from a tree node to what ``expression`` finds in it."""
         raise NotImplementedError
@@ -67,6 +80,7 @@ class HealthCodecJson(models.AbstractModel):
     _inherit = "health.codec"
     _description = "JSON"
     _codec = "json"
+    _content_type = "application/json"
 
     @api.model
     def _peek(self, interface, raw, headers):

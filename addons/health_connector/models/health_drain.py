@@ -94,6 +94,7 @@ _SET_BACK = f"""
 WITH behind AS (
     SELECT m.id FROM health_message m
      WHERE m.backend_id = %(backend)s AND m.state IN {_CLAIMABLE}
+       AND m.direction = 'in'
        AND m.next_try_at <= {_NOW} AND m.order_key IS NOT NULL
        AND EXISTS (
             SELECT 1 FROM health_message e
@@ -122,7 +123,8 @@ UPDATE health_message m
 # served by health_message_lease_idx
 _ENDED_LEASES = f"""
 SELECT id FROM health_message
- WHERE state = 'processing' AND lease_until < {_NOW} AND backend_id = %s
+ WHERE state = 'processing' AND direction = 'in' AND lease_until < {_NOW}
+   AND backend_id = %s
  ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED
 """
 
@@ -135,10 +137,10 @@ SELECT b.id FROM health_backend b
    AND COALESCE(s.drain_until, {_NOW}) <= {_NOW}
    AND (EXISTS (SELECT 1 FROM health_message m
                  WHERE m.backend_id = b.id AND m.state IN {_CLAIMABLE}
-                   AND m.next_try_at <= {_NOW})
+                   AND m.direction = 'in' AND m.next_try_at <= {_NOW})
      OR EXISTS (SELECT 1 FROM health_message m
                  WHERE m.backend_id = b.id AND m.state = 'processing'
-                   AND m.lease_until < {_NOW}))
+                   AND m.direction = 'in' AND m.lease_until < {_NOW}))
  ORDER BY b.id
 """
 
@@ -158,10 +160,10 @@ class HealthDrain(models.AbstractModel):
     # -- waking and dispatch ----------------------------------------------------
 
     @api.model
-    def _wake_after_commit(self, backend_ids):
+    def _wake_after_commit(self, backend_ids, direction=wake.IN):
         """Wake the drain once this transaction is committed. Never raises."""
         registry, ids = self.env.registry, list(backend_ids)
-        self.env.cr.postcommit.add(lambda: _wake_now(registry, ids))
+        self.env.cr.postcommit.add(lambda: _wake_now(registry, ids, direction))
 
     @api.model
     def _cron_dispatch(self):
@@ -176,6 +178,7 @@ class HealthDrain(models.AbstractModel):
             if job and job.date_created < fields.Datetime.now() - timedelta(minutes=1):
                 _logger.info("no job runner: the cron drains backend %s", backend.id)
                 self._drain(backend, budget=BUDGET / 2, promise=False)
+        self._dispatch_out()
         self.env["ir.cron"]._commit_progress()
 
     @api.model
@@ -304,18 +307,18 @@ class HealthDrain(models.AbstractModel):
 _throttle = wake.Throttle()
 
 
-def _wake_now(registry, backend_ids):
+def _wake_now(registry, backend_ids, direction):
     """After the commit: ask for a drain in a transaction of its own.
 
     A failure here costs latency, not the message: the cron sweeps every minute.
     """
-    due = _throttle.due((registry.db_name, each) for each in backend_ids)
+    due = _throttle.due((registry.db_name, direction, each) for each in backend_ids)
     if not due:
         return
     try:
         with registry.cursor() as cr:
             env = api.Environment(cr, SUPERUSER_ID, {})
-            if wake.wake(cr, [backend_id for _name, backend_id in due]):
+            if wake.wake(cr, [key[-1] for key in due], direction):
                 _throttle.forget(due)
                 cron = env.ref("health_connector.cron_dispatch")
                 cr.postcommit.add(cron._notifydb)

@@ -154,7 +154,8 @@ class HealthException(models.Model):
                   AND NOT EXISTS (
                       SELECT 1 FROM health_message m
                        WHERE m.exception_id = e.id
-                         AND m.state IN ('parked', 'pending', 'waiting', 'processing'))
+                         AND m.state IN ('parked', 'unknown', 'pending', 'waiting',
+                                         'processing'))
             """,
             [self.ids],
         )

@@ -82,8 +82,30 @@ class HealthHandler(models.AbstractModel):
 
     @api.model
     def _build(self, record, interface):
-        """The canonical document of a record, for an outbound interface."""
+        """The canonical document of a record, for an outbound interface.
+
+        Called when the message is about to be sent, with all rights, within the
+        interface's company; may be called again. Writes nothing.
+        """
         raise NotImplementedError
+
+    @api.model
+    def _probe(self, backend, interface, outgoing):
+        """Whether a message that may have arrived has, as far as our own records tell:
+        a confirmation that came in, a status. Asked before the transport is.
+
+        :param outgoing: ``lib.transport.Outgoing``; ``uid`` is the message's
+        :return: ``delivered``, ``not_delivered`` or ``unknown``; None when this handler
+            has no way to know
+        """
+        return None
+
+    @api.model
+    def _check_outbound(self, interface):
+        """Refuse an outbound interface that this handler cannot build for.
+
+        :raises ValidationError: with a text that says what to do
+        """
 
     @api.model
     def _revert(self, message):

@@ -45,9 +45,7 @@ class HealthInterface(models.Model):
     transport = fields.Selection(
         selection=lambda self: self._transport_names(), required=True, default="http"
     )
-    codec = fields.Selection(
-        selection=lambda self: self.env["health.plugin"]._names("codec"), required=True
-    )
+    codec = fields.Selection(selection=lambda self: self._codec_names(), required=True)
     mapping_id = fields.Many2one("health.mapping", ondelete="restrict")
     contract_id = fields.Many2one("health.contract", ondelete="restrict")
     handler = fields.Selection(
@@ -126,8 +124,14 @@ class HealthInterface(models.Model):
 
     @api.model
     def _transport_names(self):
-        """HTTP is the server itself; addons add their own."""
-        return [("http", "HTTP"), *self.env["health.plugin"]._names("transport")]
+        """The plug-ins, HTTP among them; addons add their own."""
+        return self.env["health.plugin"]._names("transport")
+
+    @api.model
+    def _codec_names(self):
+        """The formats; records of our own are read by mappings only."""
+        names = self.env["health.plugin"]._names("codec")
+        return [each for each in names if each[0] != "record"]
 
     @api.constrains("code")
     def _check_code(self):
@@ -140,7 +144,9 @@ class HealthInterface(models.Model):
     @api.constrains("state", "handler", "direction", "mapping_id", "codec")
     def _check_complete(self):
         for interface in self:
-            if interface.mapping_id and interface.mapping_id.codec != interface.codec:
+            inbound = interface.direction == "in"
+            mapping = interface.mapping_id
+            if inbound and mapping and mapping.codec != interface.codec:
                 raise ValidationError(
                     self.env._(
                         "The mapping is written for codec %(wanted)s, but interface "
@@ -171,6 +177,8 @@ class HealthInterface(models.Model):
         :raises ValidationError: it is not an expression of the interface's codec
         """
         self.ensure_one()
+        if self.direction == "out":
+            return
         try:
             self.env["health.plugin"]._get("codec", self.codec)._compile(source)
         except Exception as exc:

@@ -134,7 +134,14 @@ class HealthMessage(models.Model):
     # accept: decides new or duplicate without a race
     _dedupe = models.UniqueIndex("(interface_id, dedupe_key)")
     # drain: what may be claimed, most urgent first
-    _claim_idx = models.Index(f"(backend_id, priority, id) WHERE state IN {_CLAIMABLE}")
+    _claim_idx = models.Index(
+        f"(backend_id, priority, id) WHERE direction = 'in' AND state IN {_CLAIMABLE}"
+    )
+    # outbound drain: what may be sent, and calls in doubt that are due
+    _out_idx = models.Index(
+        f"(backend_id, priority, id) WHERE direction = 'out' AND state IN {_CLAIMABLE}"
+    )
+    _doubt_idx = models.Index("(backend_id, next_try_at) WHERE state = 'unknown'")
     # drain: does an earlier message of the order key stand in the way?
     _blocking_idx = models.Index(
         "(backend_id, order_key, id) "
@@ -297,7 +304,9 @@ class HealthMessage(models.Model):
             [self.ids, states.BEHIND],
         )
         self.invalidate_model()
-        self.env["health.drain"]._wake_after_commit(self.backend_id.ids)
+        for direction in set(self.mapped("direction")):
+            moved = self.filtered(lambda each: each.direction == direction)  # noqa: B023
+            self.env["health.drain"]._wake_after_commit(moved.backend_id.ids, direction)
 
     def _check_operator(self):
         self.check_access("read")

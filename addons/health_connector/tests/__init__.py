@@ -7,6 +7,7 @@ from . import (
     test_meta,
     test_order,
     test_choice,
+    test_outbound,
     test_rehearsal,
     test_replay,
     test_route,
