@@ -217,7 +217,7 @@ class _TlsPool(HTTPSConnectionPool):
 class _Adapter(HTTPAdapter):
     """No retries of its own: whether a call is repeated is not the network's choice."""
 
-    def init_poolmanager(self, *args, **kwargs):
+    def init_poolmanager(self, *args, **kwargs):  # pylint: disable=missing-return
         super().init_poolmanager(*args, **kwargs)
         pools = {"http": _PlainPool, "https": _TlsPool}
         self.poolmanager.pool_classes_by_scheme = pools

@@ -140,7 +140,7 @@ class _Door(socketserver.StreamRequestHandler):
             while self.exchange():
                 pass
 
-    def finish(self):
+    def finish(self):  # pylint: disable=missing-return
         with contextlib.suppress(OSError):
             super().finish()
 
