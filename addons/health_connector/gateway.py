@@ -28,7 +28,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     group.add_argument(
         "--http-port",
         type=int,
-        default=os.environ.get("HEALTH_GATEWAY_PORT"),
+        default=os.environ.get("HEALTH_GATEWAY_PORT") or None,
         help="take messages by HTTP on this port; none without it",
     )
     group.add_argument("--http-connections", type=int, default=1000)

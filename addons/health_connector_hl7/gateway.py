@@ -48,7 +48,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     group.add_argument(
         "--mllp-port",
         type=int,
-        default=os.environ.get("HEALTH_MLLP_PORT"),
+        default=os.environ.get("HEALTH_MLLP_PORT") or None,
         help=f"serve interfaces of the standard port {STANDARD_PORT} on this one",
     )
     group.add_argument("--mllp-connections", type=int, default=500)
@@ -82,7 +82,7 @@ class MllpPart:
         self._rows: list[tuple] | None = None
         self._doors: dict[int, Door] = {}
 
-    def read(self, cr: Any, ring: Any) -> dict[int, Door]:
+    def read_settings(self, cr: Any, core: Any) -> dict[int, Door]:
         """The doors of all live interfaces by port; made anew when settings changed."""
         cr.execute(_FLOWS)
         rows = cr.fetchall()

@@ -7,6 +7,7 @@ import importlib.util
 import os
 import sys
 import threading
+import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
@@ -218,3 +219,26 @@ def test_a_clean_stop_answers_what_is_in_work(flow):
         answers = [each for each in sent if not each.exception()]
     accepted = [each.result().json()["id"] for each in answers]
     assert sorted(accepted) == flow.message_ids(), "stored means answered"
+
+
+def test_one_limit_holds_for_all_doors_together(flow, gateway):
+    rate, burst = 5, 20
+    limit = {"rate_in": rate, "rate_in_burst": burst}
+    flow.set("health_backend", flow.backend, limit)
+    with GatewayProcess() as second, ThreadPoolExecutor(6) as pool:
+        gateway.settle()
+        second.settle()
+        urls = [gateway.url, second.url, os.environ["HEALTH_URL"]]
+        begun = time.monotonic()
+        sent = [
+            pool.submit(flow.post, urls[number % 3], {"id": f"m{number}"})
+            for number in range(300)
+        ]
+        answers = [each.result() for each in sent]
+        seconds = time.monotonic() - begun
+    let_in = sum(each.status_code == 202 for each in answers)
+    late = [each for each in answers if each.status_code == 429]
+    assert len(answers) == let_in + len(late)
+    assert late and all(int(each.headers["Retry-After"]) >= 1 for each in late)
+    assert burst * 0.5 <= let_in <= burst + rate * seconds + 1
+    assert len(flow.message_ids()) == let_in

@@ -214,6 +214,27 @@ def test_settings_are_followed_without_a_restart(flow, cursor):
         assert verdict(peer.ask(message("F2"))) == "AA|F2"
 
 
+def test_more_than_agreed_is_put_off_and_accepted_later(flow, cursor):
+    limit = "UPDATE health_backend SET rate_in = %s, rate_in_burst = 2 WHERE code = %s"
+    cursor.execute(limit, [0.01, flow.code])
+    with Peer(flow.port) as peer:
+        # settings are read every few seconds: then no more is let in
+        answers = [verdict(peer.ask(message(f"R{number}"))) for number in range(2)]
+        deadline = time.monotonic() + 15
+        while not answers[-1].startswith("AE"):
+            assert time.monotonic() < deadline
+            answers.append(verdict(peer.ask(message(f"R{len(answers)}"))))
+        late = peer.ask(message("late"))
+        assert b"|207^" in late and verdict(late) == "AE|late"
+        assert "late" not in flow.stored()
+        cursor.execute(limit, [None, flow.code])
+        while verdict(peer.ask(message("late"))) != "AA|late":
+            assert time.monotonic() < deadline + 15
+            time.sleep(0.1)
+    accepted = [each.partition("|")[2] for each in answers if each.startswith("AA")]
+    assert flow.stored() == [*accepted, "late"]
+
+
 def test_a_batch_is_answered_message_by_message(flow):
     raw = b"BHS|^~\\&|LAB|MAIN|ODOO|HOSP|2026||||B1\r" + message("B1") + message("B2")
     with Peer(flow.port) as peer:

@@ -1,16 +1,27 @@
 """``POST /health/in/<interface code>``: the HTTP door, served by Odoo."""
 
 import logging
+from functools import partial
+
+import psycopg2
+import psycopg2.errors
 
 from odoo import SUPERUSER_ID, http
 from odoo.http import request
 
-from ..lib import http_door, problem
+from ..lib import http_door, inbound_rate, problem
 from ..lib.accept import accept
 from ..lib.http_door import HARD_LIMIT, PATH, Head, Refused
+from ..lib.inbound_rate import Allowance, rate_of
 from ..lib.keyring import KeyringError
 
 _logger = logging.getLogger(__name__)
+
+#: looks at a bucket that others change at the same moment, before it is full up
+_CONFLICTS = 10
+
+#: of this process, for all its databases
+_allowance = Allowance()
 
 
 class InboundController(http.Controller):
@@ -42,6 +53,7 @@ class InboundController(http.Controller):
         ring = _ring()
         head = Head.of(request.httprequest.headers)
         settings = http_door.enter(ring, http_door.find(request.env.cr, code), head)
+        _check_rate(settings)
         codec = request.env["health.plugin"]._get("codec", settings["codec"])
         raw = request.httprequest.get_data(cache=True)
         incoming = http_door.read(settings, head, raw, codec._peek, codec._reader)
@@ -57,3 +69,31 @@ def _ring():
     except KeyringError as exc:
         _logger.error("nothing is accepted: %s", exc)
         raise Refused(problem.KEYRING) from exc
+
+
+def _check_rate(settings):
+    """One token of the backend's limit, when it has one.
+
+    In a transaction of its own: nobody is to wait for the lock, and what was taken
+    stays taken when the request is run again.
+    """
+    rate = rate_of(settings["rate_in"], settings["rate_in_burst"])
+    if rate is None:
+        return
+    backend_id = settings["backend_id"]
+
+    reserve = partial(_reserve, backend_id, rate)
+    if not _allowance.take((request.db, backend_id), rate, 1, reserve):
+        raise http_door.throttled(_allowance.wait((request.db, backend_id)))
+
+
+def _reserve(backend_id, rate, wanted):
+    """Tokens of the shared bucket. At Odoo's isolation a worker that waited for another
+    one's lock has to look again."""
+    for _try in range(_CONFLICTS):
+        try:
+            with request.env.registry.cursor() as cr:
+                return inbound_rate.reserve(cr, backend_id, rate, wanted)
+        except psycopg2.errors.SerializationFailure:
+            continue
+    raise http_door.throttled(0)

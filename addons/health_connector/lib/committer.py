@@ -48,6 +48,19 @@ class NotStored(Exception):
     verdict = "store.failed"
 
 
+class Throttled(Exception):
+    """More came than this partner may send: not stored, welcome later.
+
+    :ivar retry_after: seconds
+    """
+
+    verdict = "store.throttled"
+
+    def __init__(self, retry_after: float) -> None:
+        super().__init__(self.verdict)
+        self.retry_after = retry_after
+
+
 class Store(Protocol):
     """What the committer needs. ``flush`` is called by the flusher's thread, all else
     by the writer's."""

@@ -13,16 +13,20 @@ import gc
 import logging
 import os
 import signal
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import psycopg2
 
 from .accept import Channel, Incoming, accept
-from .committer import Committer
+from .committer import Committer, Throttled
 from .fan_out import is_routed
+from .inbound_rate import Allowance, find_rates, reserve
 from .keyring import Keyring, KeyringError
+from .limiter import Rate
 from .pg_store import PgStore
 from .prepared import PreparingConnection
 from .wake import CRON_CHANNEL, Throttle, wake
@@ -53,16 +57,16 @@ class Options:
 
 
 class Part(Protocol):
-    """A door of the process. All methods but ``read`` are called on the loop."""
+    """A door of the process. All methods but ``read_settings`` are called on the loop."""
 
-    def read(self, cr: Any, ring: Keyring) -> Any:
+    def read_settings(self, cr: Any, core: GatewayCore) -> Any:
         """The settings of all interfaces behind this door. Called by the writer's
         thread; must be quick."""
 
     async def start(self, committer: Committer) -> None: ...
 
     async def publish(self, settings: Any) -> None:
-        """Go by what :meth:`read` found; called every few seconds."""
+        """Go by what :meth:`read_settings` found; called every few seconds."""
 
     async def stop(self) -> None:
         """Take no more, have everything answered that is in work."""
@@ -142,25 +146,63 @@ class GatewayCore:
     """The core's functions over SQL, for :class:`PgStore`. Lives on its thread.
 
     :ivar publish: called with a part and what it read
+    :ivar allowance: what is known of the inbound limits; its ``wait`` may be asked by
+        any thread
     """
 
     def __init__(self, options: Options, parts: Sequence[Part] = ()) -> None:
         self.publish: Callable[[Part, Any], Any] = lambda part, settings: None
         self._options = options
         self._parts = parts
-        self._keyring = Keyring.load(options.keyring)
+        self.keyring = Keyring.load(options.keyring)
         self._keyring_stamp = self._stamp()
+        self.allowance = Allowance()
+        self._rates: dict[int, Rate] = {}
         self._throttle = Throttle()
         self._cron: Any = None
 
     def accept(self, cr: Any, units: Sequence[Incoming]) -> Sequence[Any]:
+        """Receipts in the order of the units; :class:`Throttled` for those that came
+        too fast."""
+        if not self._rates:
+            return self._accept(cr, units)
+        admitted, results = self._admit(cr, units)
+        receipts = iter(self._accept(cr, admitted) if admitted else ())
+        return [next(receipts) if each is None else each for each in results]
+
+    def _admit(self, cr: Any, units: Sequence[Incoming]) -> tuple[list, list]:
+        """Those that may come in, and for every unit None or why not."""
+        counts = Counter(unit.channel.backend_id for unit in units)
+        room = {
+            backend_id: self.allowance.take(
+                backend_id,
+                self._rates[backend_id],
+                count,
+                partial(reserve, cr, backend_id, self._rates[backend_id]),
+            )
+            for backend_id, count in counts.items()
+            if backend_id in self._rates
+        }
+        admitted, results = [], []
+        for unit in units:
+            backend_id = unit.channel.backend_id
+            if room.get(backend_id, 1) > 0:
+                admitted.append(unit)
+                results.append(None)
+            else:
+                results.append(Throttled(self.allowance.wait(backend_id)))
+            if backend_id in room:
+                room[backend_id] -= 1
+        return admitted, results
+
+    def _accept(self, cr: Any, units: Sequence[Incoming]) -> Sequence[Any]:
         """Statements are transactions of their own, unless a unit has routes: what it
         feeds must be there with it or not at all."""
         if not is_routed(units):
-            return accept(cr, self._keyring, units)
+            return accept(cr, self.keyring, units)
         cr.execute("BEGIN")
         try:
-            receipts = accept(cr, self._keyring, units)
+            receipts = accept(cr, self.keyring, units)
             cr.execute("COMMIT")
         except BaseException:
             if not cr.connection.closed:
@@ -188,8 +230,9 @@ class GatewayCore:
     def refresh(self, cr: Any) -> None:
         """Have every part read its settings; take a changed key ring."""
         self._reload_keyring()
+        self._rates = find_rates(cr)
         for part in self._parts:
-            self.publish(part, part.read(cr, self._keyring))
+            self.publish(part, part.read_settings(cr, self))
 
     def close(self) -> None:
         if self._cron is not None:
@@ -210,7 +253,7 @@ class GatewayCore:
             return
         self._keyring_stamp = stamp
         try:
-            self._keyring = Keyring.load(self._options.keyring)
+            self.keyring = Keyring.load(self._options.keyring)
             _logger.info("the key ring was read again")
         except KeyringError as error:
             _logger.error("the key ring in memory stays in use: %s", error)

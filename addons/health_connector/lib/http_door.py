@@ -11,6 +11,7 @@ from __future__ import annotations
 import hmac
 import json
 import logging
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -33,6 +34,7 @@ _DOORS = """
 SELECT i.code, i.id, i.backend_id, i.company_id, i.priority, i.codec, i.state,
        i.max_size, i.message_types, i.order_key_source, i.dedupe_source, i.charset,
        b.active AND i.active AS open, b.environment, i.route_table,
+       b.rate_in, b.rate_in_burst,
        ARRAY(SELECT s.digest FROM health_secret s
               WHERE s.backend_id = b.id AND s.kind = 'bearer'
                 AND s.digest IS NOT NULL AND s.revoked_at IS NULL
@@ -168,6 +170,14 @@ def _authenticated(ring: Blinder, settings: Settings | None, head: Head) -> Sett
     if settings is None or not any(matches):
         raise Refused(problem.UNAUTHORIZED)
     return settings
+
+
+def throttled(wait: float) -> Refused:
+    """More came than agreed.
+
+    :param wait: seconds until another one may
+    """
+    return Refused(problem.THROTTLED, retry_after=max(1, math.ceil(wait)))
 
 
 def read(

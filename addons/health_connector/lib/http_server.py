@@ -10,11 +10,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from ssl import SSLContext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
@@ -33,6 +33,9 @@ from .http_door import (
     Settings,
     answer_of,
 )
+
+if TYPE_CHECKING:
+    from .gateway import GatewayCore
 
 _logger = logging.getLogger(__name__)
 
@@ -69,10 +72,14 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Doors:
-    """All interfaces over HTTP, as read from the database at one time."""
+    """All interfaces over HTTP, as read from the database at one time.
+
+    :param wait: seconds for which a backend is known to be over its limit
+    """
 
     ring: Blinder
     settings: Mapping[str, Settings]
+    wait: Callable[[int], float] = lambda backend_id: 0.0
 
 
 class HttpPart:
@@ -109,8 +116,8 @@ class HttpPart:
 
     # -- life -----------------------------------------------------------------------
 
-    def read(self, cr: Any, ring: Blinder) -> Doors:
-        return Doors(ring, http_door.find_all(cr))
+    def read_settings(self, cr: Any, core: GatewayCore) -> Doors:
+        return Doors(core.keyring, http_door.find_all(cr), core.allowance.wait)
 
     async def start(self, committer: Committer) -> None:
         self._committer = committer
@@ -198,6 +205,8 @@ class HttpPart:
         if peek is None:
             _logger.error("interface %s: no codec for it here", settings["id"])
             raise Refused(problem.NOT_LIVE)
+        if wait := doors.wait(settings["backend_id"]):
+            raise http_door.throttled(wait)
         self._check_room(head.length)
         self._memory += head.length
         try:
@@ -229,6 +238,8 @@ class HttpPart:
         self._committer.submit(unit, partial(_resolve, future))
         result = await future
         self.counts[result.verdict] += 1
+        if result.verdict == "store.throttled":
+            raise http_door.throttled(result.retry_after)
         if result.verdict in REFUSALS:
             raise Refused(REFUSALS[result.verdict])
         return result

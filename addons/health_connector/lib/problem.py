@@ -105,6 +105,14 @@ NOT_STORED = Problem(
     "The message could not be stored.",
     "Send the same message again later; tell us if that does not help.",
 )
+THROTTLED = Problem(
+    429,
+    "rate.limit",
+    "Too many messages",
+    "More messages came than were agreed. Nothing was stored.",
+    "Send the same message again after the time in Retry-After.",
+    retry_after=1,
+)
 BUSY = Problem(
     503,
     "server.busy",

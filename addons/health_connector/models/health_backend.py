@@ -63,6 +63,15 @@ class HealthBackend(models.Model):
     port = fields.Integer()
     connect_timeout = fields.Float(default=5.0, help="Seconds.")
     read_timeout = fields.Float(default=30.0, help="Seconds to wait for an answer.")
+    rate_in = fields.Float(
+        string="Inbound limit",
+        help="Messages per second that are let in, at all doors together. Beyond it a "
+        "sender is told to come again later (HTTP 429, AE 207). 0: no limit.",
+    )
+    rate_in_burst = fields.Integer(
+        string="Inbound burst",
+        help="Messages that may come at once after a quiet time. 0: those of a second.",
+    )
     paused_in = fields.Boolean(
         string="Inbound paused",
         help="Messages are still accepted and stored, but not applied.",
@@ -80,6 +89,10 @@ class HealthBackend(models.Model):
     _timeouts_positive = models.Constraint(
         "CHECK (connect_timeout > 0 AND read_timeout > 0)",
         "Timeouts must be longer than zero seconds.",
+    )
+    _rate_in_positive = models.Constraint(
+        "CHECK (COALESCE(rate_in, 0) >= 0 AND COALESCE(rate_in_burst, 0) >= 0)",
+        "A limit is a number of messages per second; 0 means none.",
     )
 
     @api.model_create_multi

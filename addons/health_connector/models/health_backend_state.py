@@ -16,6 +16,14 @@ class HealthBackendState(models.Model):
     drain_until = fields.Datetime(
         help="A running drain promises to look for work until then (lib/wake.py)."
     )
+    in_tokens = fields.Float(
+        aggregator=None,
+        help="Inbound messages that may come now (lib/inbound_rate.py).",
+    )
+    in_tokens_at = fields.Datetime(help="When that was counted.")
+    in_granted = fields.Integer(
+        aggregator=None, help="How many the last process was granted."
+    )
 
     out_until = fields.Datetime(help="The same promise of an outbound drain.")
 

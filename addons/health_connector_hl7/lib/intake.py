@@ -30,6 +30,9 @@ INCOMPLETE = Problem(
     100, ERROR, "BTS", 1, "The batch is incomplete. Nothing of it was stored"
 )
 BUSY = Problem(207, ERROR, hint="Too much at once. Send the same message again later")
+THROTTLED = Problem(
+    207, ERROR, hint="More messages came than agreed. Send the same message again later"
+)
 UNPROCESSED = Problem(
     207, ERROR, hint="Stored, not processed in time. Send the same message again"
 )

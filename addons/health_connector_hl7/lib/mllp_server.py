@@ -22,6 +22,7 @@ from .door import Door
 from .intake import (
     INTERNAL,
     STOPPING,
+    THROTTLED,
     UNAVAILABLE,
     UNPROCESSED,
     Frame,
@@ -37,7 +38,11 @@ REPORT_SECONDS = 60.0
 READ_BYTES = 256 * 1024
 
 #: what is answered when a unit was not stored, by the verdict
-REFUSALS = {"store.down": UNAVAILABLE, "store.failed": INTERNAL}
+REFUSALS = {
+    "store.down": UNAVAILABLE,
+    "store.failed": INTERNAL,
+    "store.throttled": THROTTLED,
+}
 
 
 class Committer(Protocol):

@@ -77,7 +77,7 @@ class TestListener(Hl7Mixin, TransactionCase):
 
     def test_the_standard_port_may_be_moved(self):
         moved = MllpPart({PORT: 99})
-        self.assertEqual(list(moved.read(self.env.cr, None)), [99])
+        self.assertEqual(list(moved.read_settings(self.env.cr, self.core)), [99])
 
     def test_accepted_as_the_http_door_does(self):
         codes, answer = self.receive(message())
