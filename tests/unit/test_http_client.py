@@ -76,7 +76,7 @@ def test_a_message_carries_its_key_and_type_and_our_credential(partner):
 def test_the_wait_asked_for_is_told(partner):
     assert send(partner, "429").retry_after == 7
     assert 40 < send(partner, "429-date").retry_after <= 60
-    assert send(partner, "429").failure.params == {"retry_after": 7}
+    assert send(partner, "429").failure.retry_after == 7
 
 
 def test_nobody_there_is_known_not_to_be_a_delivery():

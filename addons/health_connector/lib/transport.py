@@ -88,8 +88,6 @@ class Sent:
     @property
     def failure(self) -> Failure:
         """The failure an outcome other than ``delivered`` is recorded as."""
-        params = {}
-        if self.retry_after is not None:
-            params["retry_after"] = self.retry_after
         code = self.code or f"outbound.{self.outcome}"
-        return Failure(code, ERROR_CLASS[self.outcome], params)
+        error_class = ERROR_CLASS[self.outcome]
+        return Failure(code, error_class, retry_after=self.retry_after)

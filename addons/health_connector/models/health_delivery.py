@@ -1,7 +1,7 @@
 """Delivery: what is done with a claimed outbound message (design §2).
 
-1. *build*: document, contract, encoding, sealed as stage ``sent``    own transaction
-2. *intent*: the call is committed to                                 own transaction
+1. *build*: document, contract, encoding                              own transaction
+2. *intent*: the bytes sealed, the call committed to                  own transaction
    *call*: the gate, then the partner                                 no transaction
 3. *outcome*: done, another try, a person, or in doubt                own transaction
 
@@ -12,6 +12,7 @@ one answer.
 
 import logging
 import time
+from dataclasses import replace
 from datetime import timedelta
 
 from odoo import api, fields, models
@@ -114,7 +115,7 @@ class HealthDelivery(models.AbstractModel):
         if permit.probe or not work.failure:
             gate = self.env["health.gate"]
             gate._report(backend, sent.outcome, sent.ms, permit.probe)
-        self._conclude(work, sent, owner)
+        self._conclude(work, sent, owner, permit.probe)
 
     @api.model
     def _ask(self, backend, work):
@@ -157,7 +158,10 @@ class HealthDelivery(models.AbstractModel):
                     "lease": seconds + _LEASE_MARGIN,
                 },
             )
-            return works[0].id in {row[0] for row in env.cr.fetchall()}
+            if works[0].id not in {row[0] for row in env.cr.fetchall()}:
+                return False
+            env["health.outgoing"]._seal(works[0])
+            return True
 
     @api.model
     def _call(self, backend, work):
@@ -187,8 +191,11 @@ class HealthDelivery(models.AbstractModel):
     # -- 3. outcome -------------------------------------------------------------
 
     @api.model
-    def _conclude(self, work, sent, owner):
-        """Write down what is known now, in a transaction of its own."""
+    def _conclude(self, work, sent, owner, is_probe=False):
+        """Write down what is known now, in a transaction of its own.
+
+        :param is_probe: the call was a breaker's probe; its failure is not the message's
+        """
         with transaction(self.env) as env:
             if not hold_out(env, [work.id], owner):
                 _logger.warning("message %s was taken over during its call", work.id)
@@ -201,7 +208,7 @@ class HealthDelivery(models.AbstractModel):
                 delivery._doubt([work.id], sent.code, "send", sent.ms)
             else:
                 delivery._forget_intent(work)
-                failure = work.failure or sent.failure
+                failure = replace(work.failure or sent.failure, counted=not is_probe)
                 env["health.failure"]._record({work.id: (failure, "send", sent.ms)})
 
     @api.model
@@ -240,10 +247,13 @@ class HealthDelivery(models.AbstractModel):
         rows, now = {}, fields.Datetime.now()
         for message in self.env["health.message"].browse(ids):
             interface = message.interface_id
-            delay = interface._retry_policy().delay(TRANSIENT, message.tries)
+            since = message.failing_since or now
+            age = (now - since).total_seconds()
+            delay = interface._policy().decide(TRANSIENT, message.tries, age)
             row = rows[message.id] = {
                 "error_class": TRANSIENT,
                 "error_code": code,
+                "failing_since": since,
                 "lease_owner": None,
                 "next_try_at": now + timedelta(seconds=delay if wait else 0)
                 if ask and delay is not None

@@ -25,7 +25,8 @@ class HealthMessage(models.Model):
         now = fields.Datetime.now()
         row = {"reason": reason, "error_class": None, "error_code": None}
         if not arrived:
-            row |= {"next_try_at": now, "tries": 1, "intent_at": None}
+            row |= {"next_try_at": now, "tries": 0, "intent_at": None}
+            row["failing_since"] = None
         for message in self:
             code = "arrived" if arrived else "send_again"
             self.env["health.delivery"].sudo()._attempted(

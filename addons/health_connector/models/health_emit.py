@@ -101,6 +101,16 @@ class HealthMessage(models.Model):
             "canonical", {self.id: (self.uid, data, "application/json")}
         )
 
+    def _forget_sent(self):
+        """These are built anew when they are sent again: a person has corrected what
+        the partner refused. What may have arrived is kept as it was."""
+        self.env.cr.execute(
+            """DELETE FROM health_payload p USING health_message m
+                WHERE m.id = p.message_id AND m.id = ANY(%s) AND p.stage = 'sent'
+                  AND m.direction = 'out' AND m.intent_at IS NULL""",
+            [self.ids],
+        )
+
     @api.model
     def _emitted(self, interface, dedupe_key):
         """The message that has used a key."""

@@ -275,6 +275,7 @@ class HealthMessage(models.Model):
                 for message in parked
             },
         )
+        parked._forget_sent()
         parked._release_behind()
 
     def _cancel(self, reason):

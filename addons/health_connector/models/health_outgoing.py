@@ -1,6 +1,6 @@
 """From a record to the bytes that leave.
 
-build ▶ validate ▶ map ▶ encode ▶ seal, and at the end: bind.
+build ▶ validate ▶ map ▶ encode, sealed with the intent, and at the end: bind.
 """
 
 import json
@@ -25,7 +25,7 @@ class HealthOutgoing(models.AbstractModel):
     def _build(self, ids, owner):
         """Give each message its bytes, in one transaction; record what failed.
 
-        What was built once is sent again as it was: the same key never goes with other
+        What was sent once is sent again as it was: the same key never goes with other
         bytes, unless a person has the message processed again after it was refused.
 
         :return: works that are ready to be sent, most urgent first
@@ -33,8 +33,7 @@ class HealthOutgoing(models.AbstractModel):
         with transaction(self.env) as env:
             outgoing = env["health.outgoing"]
             works = hold_out(env, ids, owner)
-            kept = [work.id for work in works if work.in_doubt or work.tries > 1]
-            sealed = env["health.payload"]._open_raw(kept, "sent") if kept else {}
+            sealed = env["health.payload"]._open_raw(ids, "sent")
             for work in works:
                 with work.doing("build"), env.cr.savepoint():
                     outgoing._prepare(work, sealed.get(work.id))
@@ -62,16 +61,24 @@ class HealthOutgoing(models.AbstractModel):
                 work.moot = "record_deleted"
                 return
             body = self._encode(work, codec, document)
-            kind = codec._content_type
-            self.env["health.payload"]._store("sent", {work.id: (work.uid, body, kind)})
+        work.is_new = not sealed
         work.outgoing = Outgoing(
             work.uid,
             body,
             codec._content_type,
             interface.charset or codec._sent_charset,
             work.message_type or "",
-            work.tries,
+            work.tries if work.is_new else max(work.tries, 2),
         )
+
+    @api.model
+    def _seal(self, work):
+        """Keep what is about to be sent, in the transaction of the intent."""
+        if work.is_new:
+            sent = work.outgoing
+            content = (sent.uid, sent.body, sent.content_type)
+            self.env["health.payload"]._store("sent", {work.id: content})
+            work.is_new = False
 
     @api.model
     def _document(self, work):

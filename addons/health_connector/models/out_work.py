@@ -2,7 +2,6 @@
 Python, no model."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from ..lib import states
 from ..lib.transport import Outgoing
@@ -129,7 +128,8 @@ class OutWork(Work):
     #: there is nothing to send any more; the reason
     moot: str = ""
     outgoing: Outgoing | None = None
-    codec: Any = None
+    #: never sent before
+    is_new: bool = True
 
 
 def hold_out(env, ids, owner) -> list[OutWork]:

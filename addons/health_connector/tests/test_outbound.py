@@ -123,7 +123,7 @@ class TestOutbound(OutboundCase):
 
     def test_every_try_has_the_same_key_and_bytes(self):
         message = self.emit()
-        for fault in ("503", "429", "ok"):
+        for fault in ("429", "503", "ok"):
             self.stub.faults.append(fault)
             self.record.name = f"before {fault}"
             self.drain_out()
