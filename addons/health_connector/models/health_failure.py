@@ -1,13 +1,18 @@
 """What becomes of a failed try: another one by policy, or an exception for staff."""
 
 import json
+import random
+import time
 from datetime import timedelta
 
 from odoo import api, fields, models
 
 from ..lib import states
 from ..lib.errors import AUTH
-from .work import hold, transaction
+from .work import DATABASE_CONFLICTS, hold, transaction
+
+#: seconds, at most, before a record is tried again that met another one
+_CONFLICT_PAUSES = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 1.0)
 
 
 class HealthFailure(models.AbstractModel):
@@ -18,14 +23,21 @@ class HealthFailure(models.AbstractModel):
 
     @api.model
     def _record_failures(self, failed, owner):
-        """Write down failures in a transaction of their own."""
-        if not failed:
-            return
+        """Write down failures in a transaction of their own, again when another worker
+        was writing down the same cause at the same moment."""
+        for pause in (*_CONFLICT_PAUSES, None) if failed else ():
+            try:
+                return self._record_held({row[0]: row[1:] for row in failed}, owner)
+            except DATABASE_CONFLICTS:
+                if pause is None:
+                    raise
+                time.sleep(random.uniform(0, pause))
+
+    @api.model
+    def _record_held(self, failed, owner):
         with transaction(self.env) as env:
-            held = {work.id for work in hold(env, [row[0] for row in failed], owner)}
-            env["health.failure"]._record(
-                {row[0]: tuple(row[1:]) for row in failed if row[0] in held}
-            )
+            held = [work.id for work in hold(env, list(failed), owner)]
+            env["health.failure"]._record({each: failed[each] for each in held})
 
     @api.model
     def _record(self, failures):
