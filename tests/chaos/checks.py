@@ -4,13 +4,13 @@ violations it found, in words; none is what is hoped for."""
 from __future__ import annotations
 
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 
 from chaos.ledger import Entries
 from chaos.plan import BEHIND, DONE, IGNORED, PARKED, Unit
 from health_connector.lib.keyring import Keyring
-from live import database, query
+from live import database, odoo_shell, query
 
 #: Every effect on an ordered test and every ``done`` attempt, with the transaction
 #: that wrote it. What was rolled back has left no row here either.
@@ -49,11 +49,29 @@ def keep_journal(keep: bool = True) -> None:
         cursor.execute(_JOURNAL if keep else _NO_JOURNAL)
 
 
+def rolled_up() -> Counter:
+    """What the statistics say of the flow, counted now."""
+    odoo_shell("env['health.interface.stat']._cron_roll_up()")
+    [row] = query(
+        """SELECT sum(accepted), sum(done), sum(ignored), sum(parked), sum(open)
+             FROM health_interface_stat s JOIN health_interface i
+               ON i.id = s.interface_id
+            WHERE i.code IN ('northlab-oru', 'northlab-oru-http')"""
+    )
+    names = ("accepted", DONE, IGNORED, PARKED, BEHIND)
+    return Counter(
+        {name: int(value or 0) for name, value in zip(names, row, strict=True)}
+    )
+
+
 class Aftermath:
     """The database after a run, beside what the ledger knows."""
 
-    def __init__(self, run: str, plan: Iterable[Unit], entries: Entries) -> None:
+    def __init__(
+        self, run: str, plan: Iterable[Unit], entries: Entries, before: Counter
+    ) -> None:
         self.plan = {unit.key: unit for unit in plan}
+        self.before = before
         self.entries = entries
         self.rows = defaultdict(list)
         for row in query(
@@ -80,6 +98,7 @@ class Aftermath:
             self.effects,
             self.order,
             self.last_states,
+            self.statistics,
         )
         found = []
         for check in checks:
@@ -195,3 +214,13 @@ class Aftermath:
             last = self.plan.get(self.unit_of.get(message_id, ""))
             if status != unit.last or last is None or last.step != 2:
                 yield f"{order}: {status}"
+
+    def statistics(self):
+        """The roll-up has counted what the ledger has (before: earlier traffic)."""
+        wanted = Counter(unit.fate for unit in self.plan.values())
+        wanted["accepted"] = len(self.plan)
+        counted = rolled_up()
+        counted.subtract(self.before)
+        for name, count in wanted.items():
+            if counted[name] != count:
+                yield f"{name}: {counted[name]} counted, {count} sent"

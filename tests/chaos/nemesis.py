@@ -28,11 +28,11 @@ FAULTS = {
     "web": 3,
     "runner": 3,
     "cron": 2,
-    "mllp": 4,
+    "gateway": 4,
     "odoo": 2,  # all of it
     "postgres": 4,
 }
-SERVICES = ("odoo", "mllp")
+SERVICES = ("odoo", "gateway")
 #: seconds for which a stopped service stays away
 AWAY = (0.0, 2.0)
 
@@ -130,8 +130,8 @@ class Nemesis:
     def _kill_cron(self, blow: Blow) -> str:
         return _kill(self._workers("WorkerCron"), blow.pick)
 
-    def _kill_mllp(self, blow: Blow) -> str:
-        return self._away("mllp", blow.away)
+    def _kill_gateway(self, blow: Blow) -> str:
+        return self._away("gateway", blow.away)
 
     def _kill_odoo(self, blow: Blow) -> str:
         return self._away("odoo", blow.away)

@@ -33,6 +33,8 @@ def is_database_gone(exc: BaseException) -> bool:
     lease ends, and it is tried again."""
     if isinstance(exc, psycopg2.InterfaceError):
         return True
+    if isinstance(exc, DATABASE_CONFLICTS):
+        return False
     return isinstance(exc, psycopg2.OperationalError) and exc.pgcode in _GONE
 
 
