@@ -130,8 +130,9 @@ def test_written_then_flushed_on_a_connection_of_its_own(store, database):
     assert token.flushing is not token.writing
 
 
-def test_a_lost_connection_is_replaced_and_the_batch_tried_again(store, database):
-    database.fail["accept"] = [lost()]
+@pytest.mark.parametrize("kind", [psycopg2.OperationalError, psycopg2.DatabaseError])
+def test_a_lost_connection_is_replaced_and_the_batch_tried_again(store, database, kind):
+    database.fail["accept"] = [kind("server closed the connection unexpectedly")]
     receipts, _token = store.write(units("a"))
     assert receipts == ["receipt a"]
     assert len(database.connections) == 4

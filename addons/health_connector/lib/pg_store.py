@@ -236,7 +236,10 @@ class PgStore:
 def _is_not_now(error: psycopg2.Error) -> bool:
     code = error.pgcode
     if code is None:
-        return isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError))
+        # "server closed the connection unexpectedly" comes as a bare DatabaseError
+        bare = type(error) is psycopg2.DatabaseError
+        lost = (psycopg2.OperationalError, psycopg2.InterfaceError)
+        return bare or isinstance(error, lost)
     return code.startswith(_NOT_NOW)
 
 
