@@ -57,7 +57,7 @@ class Options:
 
 
 class Part(Protocol):
-    """A door of the process. All methods but ``read_settings`` are called on the loop."""
+    """A door of the process. All but ``read_settings`` is called on the loop."""
 
     def read_settings(self, cr: Any, core: GatewayCore) -> Any:
         """The settings of all interfaces behind this door. Called by the writer's

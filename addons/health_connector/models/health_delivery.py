@@ -194,7 +194,7 @@ class HealthDelivery(models.AbstractModel):
     def _conclude(self, work, sent, owner, is_probe=False):
         """Write down what is known now, in a transaction of its own.
 
-        :param is_probe: the call was a breaker's probe; its failure is not the message's
+        :param is_probe: a breaker's probe; its failure is not the message's
         """
         with transaction(self.env) as env:
             if not hold_out(env, [work.id], owner):
