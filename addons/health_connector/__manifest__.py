@@ -17,6 +17,7 @@
         "data/health_error_policy.xml",
         "data/health_playbook.xml",
         "wizards/health_interface_stat_recompute_views.xml",
+        "wizards/health_legal_hold_change_views.xml",
         "wizards/health_message_cancel_views.xml",
         "wizards/health_replay_cancel_views.xml",
         "views/health_replay_views.xml",
@@ -36,6 +37,8 @@
         "views/health_playbook_views.xml",
         "views/health_interface_stat_views.xml",
         "views/ir_actions_server_views.xml",
+        "views/health_legal_hold_views.xml",
+        "views/health_table_size_views.xml",
         "views/menus.xml",
     ],
     "assets": {

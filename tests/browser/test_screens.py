@@ -22,6 +22,9 @@ SHOTS = Path(
 SCREENS = {
     "exceptions": ("/odoo/health-exceptions", "no such order here"),
     "messages": ("/odoo/health-messages", "ORU^R01"),
+    "legal-holds": ("/odoo/health-legal-holds", ""),
+    "table-sizes": ("/odoo/health-table-sizes", "health_message"),
+    "stored": ("/odoo/health-stored", ""),
     "statistics": ("/odoo/health-statistics", "Last 7 days"),
     "backends": ("/odoo/health-backends", "North Lab"),
     "interfaces": ("/odoo/health-interfaces", "northlab-oru"),

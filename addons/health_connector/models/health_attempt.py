@@ -3,6 +3,7 @@
 from odoo import api, fields, models
 
 from ..lib import rollup, states
+from .implied import ImpliedMany2one
 
 _SUCCESSES = states.sql_list(rollup.SUCCESSES)
 
@@ -17,8 +18,8 @@ class HealthAttempt(models.Model):
     _log_access = False
     _rec_name = "outcome"
 
-    message_id = fields.Many2one(
-        "health.message", required=True, ondelete="cascade", readonly=True, index=True
+    message_id = ImpliedMany2one(
+        "health.message", required=True, readonly=True, index=True
     )
     company_id = fields.Many2one(related="message_id.company_id")
     number = fields.Integer(readonly=True, aggregator=None)

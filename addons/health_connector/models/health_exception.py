@@ -161,6 +161,18 @@ class HealthException(models.Model):
         )
         self.invalidate_recordset()
 
+    @api.model
+    def _close_cause(self, interface, code):
+        """Close the exception of a cause that is about no message and has gone."""
+        self.env.cr.execute(
+            """UPDATE health_exception
+                  SET state = 'closed', closed_at = now() AT TIME ZONE 'UTC',
+                      close_reason = 'resolved'
+                WHERE interface_id = %s AND code = %s AND state = 'open'""",
+            [interface.id, code],
+        )
+        self.invalidate_model()
+
     def action_process_again(self):
         """Try everything this cause holds up once more."""
         self.check_access("write")

@@ -92,9 +92,6 @@ class HealthInterface(models.Model):
         required=True,
         default="real_time",
     )
-    retention_days = fields.Integer(
-        default=90, help="Days for which payloads are kept."
-    )
     data_classes = fields.Char(
         string="Allowed data classes",
         help="Comma separated field policy: map lines of other classes are left out "

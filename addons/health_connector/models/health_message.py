@@ -1,7 +1,7 @@
 """The envelope of an exchanged unit, and the one way its state moves."""
 
 from odoo import api, fields, models
-from odoo.exceptions import UserError
+from odoo.exceptions import MissingError, UserError
 from odoo.fields import NO_ACCESS
 from odoo.tools import SQL
 
@@ -11,6 +11,7 @@ from .implied import ImpliedMany2one
 
 _OPEN = states.sql_list(states.OPEN)
 _BLOCKING = states.sql_list(states.BLOCKING)
+_STUCK = states.sql_list(states.STUCK)
 _CLAIMABLE = states.sql_list(states.CLAIMABLE)
 
 STATE_LABELS = [
@@ -159,6 +160,10 @@ class HealthMessage(models.Model):
     _record_idx = models.Index("(res_model, res_id) WHERE res_id IS NOT NULL")
     # shadow comparison and retention: the copies of a message
     _origin_idx = models.Index("(origin_id) WHERE origin_id IS NOT NULL")
+    # lists: what needs a person; retention: what is open for too long
+    _stuck_idx = models.Index(f"(interface_id, id) WHERE state IN {_STUCK}")
+    # lists: what is on hold
+    _legal_hold_idx = models.Index("(id) WHERE legal_hold")
     # roll-up: what changed since its last run; cheap to keep, and small
     _state_at_idx = models.Index("USING brin (state_at) WITH (autosummarize = on)")
     # roll-up: an hour of an interface; retention: the oldest of one
@@ -173,7 +178,10 @@ class HealthMessage(models.Model):
     @api.depends("uid", "message_type")
     def _compute_display_name(self):
         for message in self:
-            kind = message.message_type or message.interface_id.code or ""
+            try:
+                kind = message.message_type or message.interface_id.code or ""
+            except MissingError:  # retention took it; links to it stay
+                kind = self.env._("(deleted)")
             message.display_name = f"#{message.id} {kind}".strip()
 
     @api.depends("state")

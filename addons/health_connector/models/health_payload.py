@@ -3,6 +3,7 @@
 from odoo import api, fields, models
 
 from ..lib.accept import payload_aad
+from .implied import ImpliedMany2one
 
 STAGES = [
     ("raw", "As received"),
@@ -42,9 +43,7 @@ class HealthPayload(models.Model):
     _log_access = False
     _rec_name = "stage"
 
-    message_id = fields.Many2one(
-        "health.message", required=True, ondelete="cascade", readonly=True
-    )
+    message_id = ImpliedMany2one("health.message", required=True, readonly=True)
     company_id = fields.Many2one(related="message_id.company_id")
     stage = fields.Selection(STAGES, required=True, readonly=True)
     key_id = fields.Char(required=True, readonly=True)

@@ -10,6 +10,7 @@ from . import (
     test_outbound,
     test_rehearsal,
     test_replay,
+    test_retention,
     test_route,
     test_stat,
     test_shadow,

@@ -1,5 +1,6 @@
 from . import (
     health_interface_stat_recompute,
+    health_legal_hold_change,
     health_message_cancel,
     health_message_settle,
     health_replay_cancel,

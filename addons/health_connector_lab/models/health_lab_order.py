@@ -1,6 +1,8 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
+from odoo.addons.health_connector.models.implied import ImpliedMany2one
+
 from ..lib import status as rules
 
 HEALTH_GROUPS = "health_base.group_user,health_base.group_operator"
@@ -89,13 +91,12 @@ class HealthLabOrder(models.Model):
         copy=False,
         help="When the laboratory reported it.",
     )
-    result_message_id = fields.Many2one(
+    result_message_id = ImpliedMany2one(
         "health.message",
         string="Last result message",
         readonly=True,
         copy=False,
         index="btree_not_null",
-        ondelete="set null",
         help="The sealed message that holds the values.",
     )
     line_ids = fields.One2many("health.lab.order.line", "order_id", copy=True)

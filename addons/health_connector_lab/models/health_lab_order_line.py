@@ -2,6 +2,8 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import NO_ACCESS
 
+from odoo.addons.health_connector.models.implied import ImpliedMany2one
+
 from ..lib import status as rules
 from ..lib.tables import worst
 
@@ -103,13 +105,12 @@ class HealthLabOrderLine(models.Model):
     result_observations = fields.Integer(
         string="Observations", readonly=True, copy=False, aggregator=None
     )
-    result_message_id = fields.Many2one(
+    result_message_id = ImpliedMany2one(
         "health.message",
         string="Message",
         readonly=True,
         copy=False,
         index="btree_not_null",
-        ondelete="set null",
         help="The sealed message that holds the values.",
     )
     result_before = fields.Json(copy=False, groups=NO_ACCESS)
