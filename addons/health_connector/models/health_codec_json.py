@@ -65,6 +65,13 @@ class HealthCodec(models.AbstractModel):
         return self._encode(document)
 
     @api.model
+    def _check_outbound(self, interface):
+        """Refuse an outbound interface that cannot be written in this format.
+
+        :raises ValidationError: with a text that says what to do
+        """
+
+    @api.model
     def _compile(self, expression):
         """A function from a tree node to what ``expression`` finds in it."""
         raise NotImplementedError

@@ -39,6 +39,7 @@ class HealthInterface(models.Model):
             interface._check_answer_id_source()
             plugins = self.env["health.plugin"]
             plugins._get("transport", interface.transport)._check_interface(interface)
+            plugins._get("codec", interface.codec)._check_outbound(interface)
             if interface.handler:
                 handler = plugins._get("handler", interface.handler)
                 handler._check_outbound(interface)

@@ -90,8 +90,9 @@ class HealthMapping(models.Model):
         return field
 
     def _check_readable(self, model):
-        """Whoever writes a mapping lets out no more than they may read."""
-        if not model.has_access("read"):
+        """Whoever writes a mapping lets out no more than they may read. (Constraints
+        run with all rights, so the rights asked for are the user's own.)"""
+        if not model.with_user(self.env.user).has_access("read"):
             raise ValidationError(
                 self.env._(
                     "You may not read %s, so a mapping of yours may not either.",
@@ -102,9 +103,9 @@ class HealthMapping(models.Model):
     def _refuse(self, line, reason):
         raise ValidationError(
             self.env._(
-                "Map line %(target)s: %(source)s cannot be read: %(reason)s.",
+                "Map line %(target)s: %(path)s cannot be read: %(reason)s.",
                 target=line.target,
-                source=line.source,
+                path=line.source,
                 reason=reason,
             )
         )

@@ -3,6 +3,7 @@ from . import (
     test_configuration,
     test_drain,
     test_error_policy,
+    test_events,
     test_inbound,
     test_meta,
     test_order,

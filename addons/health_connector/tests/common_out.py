@@ -93,6 +93,14 @@ class OutboundMixin(ConnectorMixin):
         )
         self.env.invalidate_all()
 
+    def put_off(self):
+        """Let no next try come within this test."""
+        self.env.cr.execute(
+            "UPDATE health_message SET next_try_at = '9000-01-01'"
+            " WHERE state IN ('waiting', 'unknown')"
+        )
+        self.env.invalidate_all()
+
     def opened(self, message, stage):
         """The bytes of one stage of a message."""
         found = self.env["health.payload"]._open_raw(message.ids, stage)

@@ -120,6 +120,7 @@ class TestOutbound(OutboundCase):
             self.stub.faults.append(fault)
             self.drain_out()
             self.assertEqual((message.state, message.error_class), (state, error_class))
+            self.put_off()
 
     def test_every_try_has_the_same_key_and_bytes(self):
         message = self.emit()

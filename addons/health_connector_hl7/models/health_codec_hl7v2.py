@@ -1,11 +1,13 @@
 """The HL7 v2 codec: ER7 messages, sources in the notation of HL7 people."""
 
 from odoo import api, models
+from odoo.exceptions import ValidationError
 
 from odoo.addons.health_connector.lib.convert import utc
 from odoo.addons.health_connector.lib.errors import HealthError
+from odoo.addons.health_connector.lib.transport import CONTROL_ID_LENGTH
 
-from ..lib import er7, query
+from ..lib import compose, er7, query
 from ..lib.datetime_hl7 import parse_timestamp
 from ..lib.door import Refusal
 from ..lib.errors import Er7Error
@@ -19,6 +21,8 @@ class HealthCodecHl7v2(models.AbstractModel):
     _inherit = "health.codec"
     _description = "HL7 v2"
     _codec = "hl7v2"
+    _content_type = "application/hl7-v2"
+    _sent_charset = ""
 
     @api.model
     def _peek(self, interface, raw, headers):
@@ -44,6 +48,45 @@ class HealthCodecHl7v2(models.AbstractModel):
     @api.model
     def _encode(self, tree):
         return tree.render()
+
+    @api.model
+    def _encode_document(self, document, interface, work):
+        """A message of a document whose keys are places, see :mod:`~..lib.compose`.
+        Its MSH-10 is the beginning of the message's key, the same on every try."""
+        heading = compose.Heading(
+            message_type=work.message_type or "",
+            control_id=work.uid[:CONTROL_ID_LENGTH],
+            created=work.accepted_at,
+            production=interface.backend_id.environment == "production",
+            charset=interface.charset or "",
+        )
+        try:
+            return compose.compose(document, heading)
+        except Er7Error as error:
+            raise _as_health_error(error) from None
+
+    @api.model
+    def _check_outbound(self, interface):
+        if not (interface.message_type or "").strip():
+            raise ValidationError(
+                self.env._(
+                    "Enter the sent type of interface %s, for example ORM^O01^ORM_O01.",
+                    interface.code,
+                )
+            )
+        for line in interface.mapping_id.line_ids:
+            try:
+                if not line.target.endswith("[]"):
+                    compose.check_place(line.target.rpartition(".")[2])
+            except Er7Error as error:
+                raise ValidationError(
+                    self.env._(
+                        "Map line %s is no place in an HL7 message: write segment, "
+                        "field and component, for example pid_5_1. The header's time, "
+                        "type and control id are filled in by themselves.",
+                        line.target,
+                    )
+                ) from error
 
     @api.model
     def _compile(self, expression):

@@ -115,6 +115,19 @@ class HealthInterface(models.Model):
                 )
             ) from exc
 
+    @api.model_create_multi
+    def create(self, vals_list):
+        """To repeat a message with its MSH-10 is the rule of the standard."""
+        for vals in vals_list:
+            if vals.get("transport") == "mllp" and vals.get("direction") == "out":
+                vals.setdefault("repeat_safe", True)
+        return super().create(vals_list)
+
+    @api.onchange("transport", "direction")
+    def _onchange_repeat_safe(self):
+        if self.transport == "mllp" and self.direction == "out":
+            self.repeat_safe = True
+
     def _on_mllp(self):
         """True while the listener may serve this interface."""
         self.ensure_one()
