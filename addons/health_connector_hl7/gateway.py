@@ -12,6 +12,7 @@ from typing import Any
 
 from odoo.addons.health_connector.lib.accept import Channel, Incoming
 from odoo.addons.health_connector.lib.route import keys as route_keys
+from odoo.addons.health_connector.lib.urgency import words
 
 from .lib.ack import ERROR, Problem
 from .lib.connection import Limits
@@ -30,6 +31,7 @@ STANDARD_PORT = 2575
 _FLOWS = """
 SELECT i.mllp_port AS port, i.id, i.backend_id, i.company_id, i.priority, i.state,
        i.message_types, i.order_key_source, i.dedupe_source, i.charset, i.max_size,
+       i.urgent_source, i.urgent_values,
        i.ack_mode, i.ack_seconds, i.outage_answer, i.route_table,
        b.environment = 'production' AS production
   FROM health_interface i JOIN health_backend b ON b.id = i.backend_id
@@ -131,12 +133,19 @@ def doors_of(
 def flow_of(row: Mapping[str, Any]) -> Flow:
     """An interface's settings as the door needs them."""
     kinds = (row["message_types"] or "").split(",")
-    channel = Channel(row["id"], row["backend_id"], row["company_id"], row["priority"])
+    channel = Channel(
+        row["id"],
+        row["backend_id"],
+        row["company_id"],
+        row["priority"],
+        words(row["urgent_values"]),
+    )
     return Flow(
         channel=channel,
         message_types=frozenset(kind.strip() for kind in kinds if kind.strip()),
         order_key_source=row["order_key_source"] or "",
         dedupe_source=row["dedupe_source"] or "",
+        urgent_source=row["urgent_source"] or "",
         charset=row["charset"] or "",
         max_size=row["max_size"],
         production=row["production"],

@@ -20,6 +20,7 @@ class Ring:
 SETTINGS = {
     "id": 1, "backend_id": 2, "company_id": 3, "priority": 5, "codec": "json",
     "state": "live", "open": True, "max_size": 100, "message_types": "",
+    "urgent_source": "", "urgent_values": "",
     "order_key_source": "order", "dedupe_source": "id", "charset": "",
     "route_table": None, "environment": "test",
     "digests": ["secret:bearer:other", "secret:bearer:key"],

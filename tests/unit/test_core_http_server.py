@@ -21,6 +21,7 @@ class Ring:
 SETTINGS = {
     "id": 1, "backend_id": 2, "company_id": 3, "priority": 5, "codec": "json",
     "state": "live", "open": True, "max_size": 5000, "message_types": "",
+    "urgent_source": "", "urgent_values": "",
     "order_key_source": "", "dedupe_source": "id", "charset": "",
     "environment": "test", "route_table": None, "digests": ["secret:bearer:key"],
 }  # fmt: skip

@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from .fan_out import fan_out, is_routed
+from .urgency import priority_of
 
 NEW = "new"
 DUPLICATE = "duplicate"
@@ -41,12 +42,16 @@ class Sealer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """The interface as accept sees it; plain ids only."""
+    """The interface as accept sees it; plain ids only.
+
+    :param urgent: what an urgent message says, in capitals (``lib/urgency.py``)
+    """
 
     interface_id: int
     backend_id: int
     company_id: int
     priority: int = 5
+    urgent: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,7 @@ class Incoming:
         the bytes themselves are the key
     :param order_key: what must stay in order (order, patient …); empty for none
     :param external_ref: the partner's own reference (MSH-10, Idempotency-Key)
+    :param urgent: what it says of its urgency
     :param targets: further interfaces that get it too (``lib/route.py``)
     :param mode: how its own interface takes part: live, shadow or off
     """
@@ -85,6 +91,7 @@ class Incoming:
     external_ref: str = ""
     content_type: str = ""
     charset: str = ""
+    urgent: str = ""
     targets: tuple[Target, ...] = ()
     mode: str = "live"
 
@@ -235,7 +242,7 @@ def _record(keyring: Sealer, row: _Row) -> tuple:
         channel.interface_id,
         channel.backend_id,
         channel.company_id,
-        channel.priority,
+        priority_of(unit.urgent, channel.urgent, channel.priority),
         row.dedupe_key,
         order_key,
         row.content_hash,

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from .states import OFF, SHADOW
+from .urgency import priority_of
 
 if TYPE_CHECKING:
     from .accept import Cursor, Incoming, Receipt, Sealer, Target
@@ -83,7 +84,7 @@ def _row(keyring: Sealer, unit: Incoming, receipt: Receipt, target: Target) -> t
         channel.interface_id,
         channel.backend_id,
         channel.company_id,
-        channel.priority,
+        priority_of(unit.urgent, unit.channel.urgent, channel.priority),
         keyring.blind(scope, receipt.uid),
         keyring.blind(f"order:{channel.backend_id}", text) if text else None,
         target.route_id or None,

@@ -23,6 +23,7 @@ from . import problem, route
 from .accept import CONFLICT, Channel, Incoming, Receipt
 from .errors import failure_of
 from .problem import Problem
+from .urgency import words
 
 _logger = logging.getLogger(__name__)
 
@@ -33,6 +34,7 @@ HARD_LIMIT = 64 << 20
 _DOORS = """
 SELECT i.code, i.id, i.backend_id, i.company_id, i.priority, i.codec, i.state,
        i.max_size, i.message_types, i.order_key_source, i.dedupe_source, i.charset,
+       i.urgent_source, i.urgent_values,
        b.active AND i.active AS open, b.environment, i.route_table,
        b.rate_in, b.rate_in_burst,
        ARRAY(SELECT s.digest FROM health_secret s
@@ -236,6 +238,7 @@ def _channel(settings: Settings) -> Channel:
         settings["backend_id"],
         settings["company_id"],
         settings["priority"],
+        words(settings["urgent_values"]),
     )
 
 

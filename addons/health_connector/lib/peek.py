@@ -29,6 +29,7 @@ def peek_json(
         "external_ref": reference,
         "dedupe_key": _key(tree, settings["dedupe_source"]) or reference,
         "order_key": _key(tree, settings["order_key_source"]),
+        "urgent": _key(tree, settings["urgent_source"]),
         "charset": charset,
     }
 

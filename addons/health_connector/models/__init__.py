@@ -48,6 +48,7 @@ from . import (
     health_handler_record,
     health_pipeline,
     health_failure,
+    health_drain_slot,
     health_drain,
     health_gate,
     health_outgoing,

@@ -72,6 +72,12 @@ class HealthBackend(models.Model):
         string="Inbound burst",
         help="Messages that may come at once after a quiet time. 0: those of a second.",
     )
+    max_drains = fields.Integer(
+        string="Workers",
+        default=2,
+        required=True,
+        help="How many workers may apply messages of this backend at the same time.",
+    )
     paused_in = fields.Boolean(
         string="Inbound paused",
         help="Messages are still accepted and stored, but not applied.",
@@ -85,6 +91,10 @@ class HealthBackend(models.Model):
 
     _code_unique = models.Constraint(
         "UNIQUE (company_id, code)", "Another backend of the company has this code."
+    )
+    _max_drains_positive = models.Constraint(
+        "CHECK (max_drains BETWEEN 1 AND 64)",
+        "A backend needs 1 to 64 workers.",
     )
     _timeouts_positive = models.Constraint(
         "CHECK (connect_timeout > 0 AND read_timeout > 0)",
@@ -119,6 +129,15 @@ class HealthBackend(models.Model):
         """
         self.ensure_one()
         return False
+
+    def _interfaces_to_drain(self):
+        """Inbound interfaces whose messages may be applied, and all others."""
+        interfaces = self.env["health.interface"].with_context(active_test=False)
+        every = interfaces.search([("backend_id", "=", self.id)])
+        live = every.filtered(
+            lambda each: each.active and each.state == "live" and each.direction == "in"
+        )
+        return live, every - live
 
     def action_open_messages(self):
         """The messages of this backend."""

@@ -30,11 +30,11 @@ class HealthCodec(models.AbstractModel):
         gateway calls the same (see the addon's ``gateway.py``).
 
         :param interface: mapping with at least ``order_key_source``,
-            ``dedupe_source``, ``charset`` and ``message_types``
+            ``dedupe_source``, ``urgent_source``, ``charset`` and ``message_types``
         :param raw: the body as it came
         :param headers: mapping of lower-case header names (empty off HTTP)
         :return: dict with any of message_type, external_ref, dedupe_key, order_key,
-            charset; missing ones are empty
+            charset, urgent; missing ones are empty
         :raises HealthError: the body cannot be what this interface takes
         """
         raise NotImplementedError

@@ -5,6 +5,7 @@ from odoo.exceptions import ValidationError
 
 from ..lib import route
 from ..lib.mapping import Context, Result, resolve
+from ..lib.urgency import DEFAULT_VALUES
 from .health_mapping import DATA_CLASSES
 
 STATES = [
@@ -70,6 +71,15 @@ class HealthInterface(models.Model):
         help="Where the partner's unique key of a message stands. Empty: the codec's "
         "own rule (HL7 v2: sender and control id; HTTP: Idempotency-Key), else the "
         "bytes themselves."
+    )
+    urgent_source = fields.Char(
+        help="Where a message says how urgent it is, in the same notation, for example "
+        "TQ1-9-1|ORC-7-6|OBR-5. Empty: none is urgent."
+    )
+    urgent_values = fields.Char(
+        default=DEFAULT_VALUES,
+        help="What an urgent message says there, comma separated. It goes before "
+        "others, and takes along earlier ones of its order key.",
     )
     # -- governance
     owner_id = fields.Many2one("res.users", default=lambda self: self.env.user)
@@ -161,12 +171,12 @@ class HealthInterface(models.Model):
                     )
                 )
 
-    @api.constrains("order_key_source", "dedupe_source", "codec")
+    @api.constrains("order_key_source", "dedupe_source", "urgent_source", "codec")
     def _check_sources(self):
+        names = ("order_key_source", "dedupe_source", "urgent_source")
         for interface in self:
-            for source in (interface.order_key_source, interface.dedupe_source):
-                if source:
-                    interface._check_key_source(source)
+            for source in filter(None, (interface[name] for name in names)):
+                interface._check_key_source(source)
 
     def _check_key_source(self, source):
         """Refuse what the codec cannot read at the door as a key.

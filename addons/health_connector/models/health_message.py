@@ -7,6 +7,7 @@ from odoo.tools import SQL
 
 from ..lib import states
 from ..lib.errors import BUG, HealthError
+from . import claiming
 from .implied import ImpliedMany2one
 
 _OPEN = states.sql_list(states.OPEN)
@@ -216,8 +217,7 @@ class HealthMessage(models.Model):
     @api.model
     def _transition(self, target, rows):
         """Move messages to ``target``; the only place that changes a state, but for
-        statements that find and move at once: the claim, and what lets messages wait
-        behind a parked one and releases them.
+        the statements of ``claiming.py``, which find and move at once.
 
         The rows are locked by the update itself and moved only from legal origins.
 
@@ -302,16 +302,8 @@ class HealthMessage(models.Model):
 
     def _release_behind(self):
         """What waited behind these messages may go on, after them."""
-        self.env.cr.execute(
-            """UPDATE health_message m
-                  SET state = 'pending', state_at = now() AT TIME ZONE 'UTC',
-                      next_try_at = now() AT TIME ZONE 'UTC'
-                 FROM health_message h
-                WHERE h.id = ANY(%s) AND m.backend_id = h.backend_id
-                  AND m.order_key = h.order_key AND m.id > h.id
-                  AND m.state = 'waiting' AND m.next_try_at = %s""",
-            [self.ids, states.BEHIND],
-        )
+        values = [self.ids, states.BEHIND]
+        self.env.cr.execute(claiming.RELEASE_BEHIND, values)
         self.invalidate_model()
         for direction in set(self.mapped("direction")):
             moved = self.filtered(lambda each: each.direction == direction)  # noqa: B023

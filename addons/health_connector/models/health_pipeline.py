@@ -5,6 +5,7 @@ open ▶ decode ▶ map and minimise ▶ translate codes ▶ validate ▶ apply 
 
 import json
 import logging
+import math
 import time
 from dataclasses import replace
 from datetime import timedelta
@@ -14,7 +15,10 @@ from odoo import api, fields, models
 from ..lib import states
 from ..lib.errors import CONFLICT, HealthError
 from ..lib.mapping import resolve
+from . import claiming
 from .applying import Applier
+from .claiming import LEASE
+from .shift import SLICE
 from .work import DATABASE_CONFLICTS, describe, hold, is_database_gone, transaction
 
 _logger = logging.getLogger(__name__)
@@ -32,34 +36,46 @@ class HealthPipeline(models.AbstractModel):
 
     @api.model
     def _apply_claimed(self, ids, owner):
-        """Apply a batch; if the database refuses the batch, its messages one by one.
+        """Apply a batch; one by one what may have ended a worker before, or all when
+        the database refuses the batch.
 
         :return: works that failed
         """
+        with transaction(self.env) as env:
+            alone = claiming.suspects(env.cr, ids)
+        failed = []
         try:
-            return self._apply_batch(ids, owner)
+            together = sorted(set(ids) - set(alone))
+            failed = self._apply_batch(together, owner) if together else []
         except Exception as exc:
             if is_database_gone(exc):
                 raise
+            alone = ids
             if not isinstance(exc, DATABASE_CONFLICTS):
                 _logger.warning(
                     "a batch of %s was refused by the database (%s): one by one",
                     len(ids),
                     type(exc).__name__,
                 )
-        return self._apply_singly(ids, owner)
+        return failed + (self._apply_singly(alone, owner) if alone else [])
 
     @api.model
     def _apply_singly(self, ids, owner):
         """Apply messages each in its own transaction, none after a failed one of its
-        order key."""
-        self.env.cr.execute(
-            "SELECT id, order_key FROM health_message WHERE id = ANY(%s)", [ids]
-        )
-        keys = dict(self.env.cr.fetchall())
+        order key. A try is counted when it begins: should one end this worker, it is
+        that one's try only."""
+        with transaction(self.env) as env:
+            keys = claiming.order_keys(env.cr, ids)
         failed, stuck = [], set()
-        for message_id in ids:
+        self._renew(ids, owner, tries=-1)
+        renewed = time.monotonic()
+        for number, message_id in enumerate(ids):
             key = keys[message_id]
+            if time.monotonic() - renewed > LEASE / 2:
+                self._renew(ids[number:], owner)
+                renewed = time.monotonic()
+            if message_id not in self._renew([message_id], owner, tries=1):
+                continue
             if key in stuck:
                 self._give_back(message_id, owner)
                 continue
@@ -68,6 +84,12 @@ class HealthPipeline(models.AbstractModel):
             if key and failures != []:
                 stuck.add(key)
         return failed
+
+    @api.model
+    def _renew(self, ids, owner, tries=0):
+        """Hold on to messages in a transaction of its own, see ``claiming.renew``."""
+        with transaction(self.env) as env:
+            return claiming.renew(env.cr, ids, owner, tries)
 
     @api.model
     def _apply_alone(self, message_id, owner):
@@ -96,23 +118,29 @@ class HealthPipeline(models.AbstractModel):
             env["health.message"]._transition(
                 states.PENDING,
                 {
-                    work.id: {"tries": work.tries - 1, "next_try_at": due}
+                    work.id: {
+                        "tries": work.tries - 1,
+                        "next_try_at": due,
+                        "lease_owner": None,
+                    }
                     for work in hold(env, [message_id], owner)
                 },
             )
 
     @api.model
     def _apply_batch(self, ids, owner):
-        """Apply messages in one transaction and commit it.
+        """Apply messages in one transaction and commit it. Their rows are locked all
+        the while, so that no lease needs to be renewed.
 
         :return: list of (message id, Failure, step, milliseconds)
         """
+        until = time.monotonic() + SLICE
         with transaction(self.env) as env:
             pipeline = env["health.pipeline"]
             works = hold(env, ids, owner)
             for interface, group in pipeline._by_interface(works):
                 pipeline._read(interface, group)
-                pipeline._apply_group(interface, group)
+                pipeline._apply_group(interface, group, until)
                 pipeline._name_subjects(interface, group)
             pipeline._defer([work for work in works if work.deferred])
             pipeline._finish(
@@ -175,10 +203,10 @@ class HealthPipeline(models.AbstractModel):
                     contract.validate(work.document)
 
     @api.model
-    def _apply_group(self, interface, works):
+    def _apply_group(self, interface, works, until=math.inf):
         """Hand the documents of one interface to its handler, see :class:`Applier`."""
         handler = self._handler(interface)
-        Applier(self.env, interface, handler).apply(works)
+        Applier(self.env, interface, handler, until).apply(works)
         self._keep_canonical([work for work in works if work.outcome])
 
     @api.model

@@ -95,10 +95,12 @@ class HealthShadow(models.Model):
 
         :return: the ids of the others, to be applied
         """
-        self.env.cr.execute(
-            "SELECT id FROM health_message WHERE id = ANY(%s) AND is_shadow", [ids]
-        )
-        shadows = {row[0] for row in self.env.cr.fetchall()}
+        # the cursor of the job may be older than the messages
+        with transaction(self.env) as env:
+            env.cr.execute(
+                "SELECT id FROM health_message WHERE id = ANY(%s) AND is_shadow", [ids]
+            )
+            shadows = {row[0] for row in env.cr.fetchall()}
         if shadows:
             self._settle(sorted(shadows), owner)
         return [each for each in ids if each not in shadows]

@@ -24,8 +24,8 @@ DATABASE_CONFLICTS = (
     psycopg2.errors.LockNotAvailable,
 )
 
-#: SQLSTATE of a server that goes down or comes up; none: the connection is lost
-_GONE = (None, "57P01", "57P02", "57P03")
+#: SQLSTATE of a server that goes down or comes up
+_GONE = ("57P01", "57P02", "57P03")
 
 
 def is_database_gone(exc: BaseException) -> bool:
@@ -33,8 +33,8 @@ def is_database_gone(exc: BaseException) -> bool:
     lease ends, and it is tried again."""
     if isinstance(exc, psycopg2.InterfaceError):
         return True
-    if isinstance(exc, DATABASE_CONFLICTS):
-        return False
+    if type(exc) is psycopg2.OperationalError:  # without a word from the server
+        return True
     return isinstance(exc, psycopg2.OperationalError) and exc.pgcode in _GONE
 
 

@@ -10,6 +10,7 @@ from odoo.tests import TransactionCase
 
 from ..lib.accept import Channel, Incoming, accept
 from ..lib.keyring import Keyring
+from ..lib.urgency import words
 from ..models.health_handler import Outcome
 
 SCHEMA = {
@@ -85,7 +86,9 @@ class ConnectorMixin:
         interface = interface or self.interface
         raw = json.dumps(body).encode()
         peeked = self.env["health.codec.json"]._peek(interface, raw, {})
-        channel = Channel(interface.id, self.backend.id, self.backend.company_id.id, 5)
+        company = self.backend.company_id
+        urgent = words(interface.urgent_values)
+        channel = Channel(interface.id, self.backend.id, company.id, 5, urgent)
         return accept(self.env.cr, self.ring, [Incoming(channel, raw, **peeked)])[0]
 
     def policy(self, error_class="transient", **figures):

@@ -54,6 +54,7 @@ class Flow:
         acknowledgements
     :param order_key_source: in the notation of :func:`msh.order_key`
     :param dedupe_source: the same; empty for MSH-3, MSH-4 and MSH-10
+    :param urgent_source: the same: where a message says how urgent it is
     :param charset: agreed with the partner; wins over MSH-18
     :param production: refuses test and training messages (MSH-11)
     :param open: False while the interface is suspended: the sender keeps the message
@@ -67,6 +68,7 @@ class Flow:
     message_types: frozenset[str] = frozenset()
     order_key_source: str = ""
     dedupe_source: str = ""
+    urgent_source: str = ""
     charset: str = ""
     max_size: int = MAX_FRAME
     production: bool = False
@@ -88,6 +90,7 @@ class Keys(NamedTuple):
     dedupe_key: str
     order_key: str
     charset: str
+    urgent: str
 
 
 class Door:
@@ -125,6 +128,7 @@ class Door:
             external_ref=keys.control_id,
             content_type=CONTENT_TYPE,
             charset=keys.charset,
+            urgent=keys.urgent,
             **ways,
         )
         return flow, unit
@@ -161,6 +165,7 @@ def examine(raw: bytes, header: msh.Header, flow: Flow) -> Keys:
         dedupe_key=_dedupe_key(raw, header, flow),
         order_key=msh.order_key(raw, flow.order_key_source, header),
         charset=_charset(raw, header, flow),
+        urgent=msh.order_key(raw, flow.urgent_source, header),
     )
 
 

@@ -36,6 +36,7 @@ class Unit:
     external_ref: str
     content_type: str
     charset: str
+    urgent: str
 
 
 class Loopback:

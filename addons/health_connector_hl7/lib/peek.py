@@ -23,6 +23,7 @@ def peek_hl7v2(
         "external_ref": keys.control_id,
         "dedupe_key": keys.dedupe_key,
         "order_key": keys.order_key,
+        "urgent": keys.urgent,
         "charset": keys.charset,
     }
 
@@ -38,6 +39,7 @@ def _flow(settings: Mapping[str, Any]) -> door.Flow:
         channel=None,
         order_key_source=settings["order_key_source"] or "",
         dedupe_source=settings["dedupe_source"] or "",
+        urgent_source=settings["urgent_source"] or "",
         charset=settings["charset"] or "",
         max_size=settings["max_size"],
         production=settings["environment"] == "production",

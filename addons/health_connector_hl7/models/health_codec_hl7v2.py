@@ -104,7 +104,8 @@ def _settings(interface):
     """An interface as a row of its columns, be it a record."""
     if not isinstance(interface, models.BaseModel):
         return interface
-    names = ("order_key_source", "dedupe_source", "charset", "max_size")
+    names = ("order_key_source", "dedupe_source", "urgent_source", "charset")
+    names += ("max_size",)
     row = {name: interface[name] for name in names}
     return {**row, "environment": interface.backend_id.environment}
 

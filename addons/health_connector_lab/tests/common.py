@@ -134,7 +134,13 @@ class LabCase(TransactionCase):
         """Accept a message (or its bytes) as the door does; returns the record."""
         interface = interface or self.interface
         raw = message if isinstance(message, bytes) else message.render()
-        names = ["order_key_source", "dedupe_source", "charset", "message_types"]
+        names = [
+            "order_key_source",
+            "dedupe_source",
+            "urgent_source",
+            "charset",
+            "message_types",
+        ]
         settings = {name: interface[name] or "" for name in names}
         settings |= {"max_size": interface.max_size, "environment": "test"}
         peeked = self.env["health.codec.hl7v2"]._peek(settings, raw, {})
