@@ -8,7 +8,7 @@ from ..lib.accept import Channel
 
 MODES = [
     ("live", "Live"),
-    ("shadow", "Shadow: apply, roll back, compare"),
+    ("shadow", "Shadow"),
     ("off", "Off"),
 ]
 
@@ -53,7 +53,8 @@ class HealthRoute(models.Model):
         MODES,
         required=True,
         default="live",
-        help="For every clinic that has no mode of its own below.",
+        help="Shadow: applied, rolled back and compared. For every clinic that has no "
+        "mode of its own below.",
     )
     condition_ids = fields.One2many("health.route.condition", "route_id", copy=True)
     clinic_source = fields.Char(
