@@ -64,6 +64,11 @@ def test_the_first_route_to_an_interface_that_holds_decides():
     assert where(decide(routes, reader(kind="R"))) == [(2, False)]
 
 
+def test_nothing_is_sent_to_a_partner_as_a_shadow():
+    routes = (Route(1, LEGACY, mode=SHADOW, direction="out"),)
+    assert where(decide(routes, reader())) == []
+
+
 def test_off_stores_no_copy():
     assert where(decide((Route(1, LAB, mode=OFF),), reader())) == []
 

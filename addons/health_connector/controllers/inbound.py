@@ -11,6 +11,7 @@ from odoo.http import request
 
 from ..lib import http_door, inbound_rate, problem
 from ..lib.accept import accept
+from ..lib.fan_out import drains
 from ..lib.http_door import HARD_LIMIT, PATH, Head, Refused
 from ..lib.inbound_rate import Allowance, rate_of
 from ..lib.keyring import KeyringError
@@ -59,7 +60,8 @@ class InboundController(http.Controller):
         incoming = http_door.read(settings, head, raw, codec._peek, codec._reader)
         receipt = accept(request.env.cr, ring, [incoming])[0]
         drain = request.env["health.drain"].with_user(SUPERUSER_ID)
-        drain._wake_after_commit([settings["backend_id"]])
+        for direction, backend_id in sorted(drains([incoming])):
+            drain._wake_after_commit([backend_id], direction)
         return receipt
 
 

@@ -54,6 +54,14 @@ def is_routed(units: Iterable[Incoming]) -> bool:
     return any(unit.targets or unit.mode in (SHADOW, OFF) for unit in units)
 
 
+def drains(units: Iterable[Incoming]) -> set[tuple[str, int]]:
+    """The drains to wake for what was stored, as (direction, backend id)."""
+    woken = {("in", unit.channel.backend_id) for unit in units}
+    for unit in units:
+        woken |= {(way.direction, way.channel.backend_id) for way in unit.targets}
+    return woken
+
+
 def fan_out(
     cr: Cursor, keyring: Sealer, stored: Sequence[tuple[Incoming, Receipt]]
 ) -> None:
@@ -86,9 +94,15 @@ def _row(keyring: Sealer, unit: Incoming, receipt: Receipt, target: Target) -> t
         channel.company_id,
         priority_of(unit.urgent, unit.channel.urgent, channel.priority),
         keyring.blind(scope, receipt.uid),
-        keyring.blind(f"order:{channel.backend_id}", text) if text else None,
+        keyring.blind(_order_scope(target), text) if text else None,
         target.route_id or None,
         target.shadow,
         target.direction,
         receipt.message_id,
     )
+
+
+def _order_scope(target: Target) -> str:
+    """What leaves has an order of its own: a call in doubt holds up nothing inbound."""
+    scope = f"order:{target.channel.backend_id}"
+    return f"{scope}:out" if target.direction == "out" else scope

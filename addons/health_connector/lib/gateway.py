@@ -23,13 +23,13 @@ import psycopg2
 
 from .accept import Channel, Incoming, accept
 from .committer import Committer, Throttled
-from .fan_out import is_routed
+from .fan_out import drains, is_routed
 from .inbound_rate import Allowance, find_rates, reserve
 from .keyring import Keyring, KeyringError
 from .limiter import Rate
 from .pg_store import PgStore
 from .prepared import PreparingConnection
-from .wake import CRON_CHANNEL, Throttle, wake
+from .wake import CRON_CHANNEL, IN, Throttle, wake
 
 _logger = logging.getLogger(__name__)
 
@@ -159,6 +159,7 @@ class GatewayCore:
         self.allowance = Allowance()
         self._rates: dict[int, Rate] = {}
         self._throttle = Throttle()
+        self._fed: set[tuple[str, int]] = set()
         self._cron: Any = None
 
     def accept(self, cr: Any, units: Sequence[Incoming]) -> Sequence[Any]:
@@ -208,12 +209,17 @@ class GatewayCore:
             if not cr.connection.closed:
                 cr.execute("ROLLBACK")
             raise
+        self._fed |= drains(units)
         return receipts
 
     def wake(self, cr: Any, channels: Iterable[Channel]) -> None:
-        """Ask for a drain of the backends of what was accepted, and committed."""
-        due = self._throttle.due(channel.backend_id for channel in channels)
-        if due and wake(cr, due):
+        """Ask for a drain of the backends of what was accepted, and committed, and of
+        those that routes have fed."""
+        fed = {(IN, channel.backend_id) for channel in channels} | self._fed
+        self._fed = set()
+        due = self._throttle.due(fed)
+        asked = [wake(cr, [backend], direction) for direction, backend in due]
+        if any(asked):
             self._throttle.forget(due)
             # the cron worker must see the trigger when it is told of it
             cr.connection.commit()

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .accept import Channel, Target
-from .states import LIVE, OFF, SHADOW
+from .states import LIVE, SHADOW
 
 EQUALS, IN, EXISTS, MISSING = "equals", "in", "exists", "missing"
 OPERATORS = (EQUALS, IN, EXISTS, MISSING)
@@ -47,6 +47,8 @@ class Route:
     :param clinic_source: where the clinic's code stands; empty when all clinics agree
     :param clinic_modes: mode by clinic code in capitals; ``mode`` is for all others
     :param order_key_source: of the target; empty to keep the entry's order key
+    :param direction: of the target; to an outbound one there is no shadow: it would be
+        sent
     """
 
     id: int
@@ -99,7 +101,7 @@ def decide(routes: Iterable[Route], read: Read) -> Decision:
         mode = route.mode_for(read)
         if route.own:
             own = mode
-        elif mode != OFF:
+        elif mode == LIVE or mode == SHADOW and route.direction == "in":
             targets.append(_target(route, mode, read))
     return Decision(own, tuple(targets)) if seen else STRAIGHT
 

@@ -45,6 +45,7 @@ from . import (
     health_table_size,
     health_handler,
     health_handler_keep,
+    health_handler_forward,
     health_handler_record,
     health_pipeline,
     health_failure,

@@ -53,14 +53,10 @@ class HealthOutgoing(models.AbstractModel):
     def _prepare(self, work, sealed):
         interface = work.interface
         codec = self.env["health.plugin"]._get("codec", interface.codec)
-        if sealed:
-            body = sealed[0]
-        else:
-            document = self._document(work)
-            if document is None:
-                work.moot = "record_deleted"
-                return
-            body = self._encode(work, codec, document)
+        body = sealed[0] if sealed else self._make(work, codec)
+        if body is None:
+            work.moot = "record_deleted"
+            return
         work.is_new = not sealed
         work.outgoing = Outgoing(
             work.uid,
@@ -70,6 +66,17 @@ class HealthOutgoing(models.AbstractModel):
             work.message_type or "",
             work.tries if work.is_new else max(work.tries, 2),
         )
+
+    @api.model
+    def _make(self, work, codec):
+        """The bytes to send; None when the record is gone. What a route brought is
+        passed on as it was accepted."""
+        if not work.res_model:
+            accepted = self.env["health.payload"]._open_raw([work.id])
+            if accepted:
+                return accepted[work.id][0]
+        document = self._document(work)
+        return None if document is None else self._encode(work, codec, document)
 
     @api.model
     def _seal(self, work):

@@ -92,6 +92,19 @@ class HealthRoute(models.Model):
                     )
                 )
 
+    @api.constrains("mode", "clinic_ids", "target_id")
+    def _check_shadow(self):
+        for each in self:
+            modes = {each.mode, *each.clinic_ids.mapped("mode")}
+            if each.target_id.direction == "out" and "shadow" in modes:
+                raise ValidationError(
+                    self.env._(
+                        "%s sends to a partner: what was sent cannot be rolled back. "
+                        "Choose live or off.",
+                        each.target_id.code,
+                    )
+                )
+
     @api.constrains("clinic_source", "clinic_ids", "entry_id")
     def _check_clinic_source(self):
         for each in self:

@@ -4,6 +4,7 @@ from . import (
     test_drain,
     test_error_policy,
     test_events,
+    test_forward,
     test_inbound,
     test_meta,
     test_lease,
