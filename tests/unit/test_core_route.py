@@ -7,10 +7,7 @@ from health_connector.lib.route import (
     EQUALS,
     EXISTS,
     IN,
-    LIVE,
     MISSING,
-    OFF,
-    SHADOW,
     STRAIGHT,
     Condition,
     Route,
@@ -18,6 +15,7 @@ from health_connector.lib.route import (
     dump,
     load,
 )
+from health_connector.lib.states import LIVE, OFF, SHADOW
 
 ENTRY = Channel(1, 1, 1)
 LAB, ARCHIVE, LEGACY = Channel(2, 1, 1), Channel(3, 2, 1), Channel(4, 3, 1)
