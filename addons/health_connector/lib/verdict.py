@@ -58,10 +58,20 @@ FRAMEWORK_TABLES = (
 FRAMEWORK_PREFIXES = ("mail_", "bus_", "queue_job", "health_audit", "orm_signaling")
 
 
+def changes_by_table(
+    before: Mapping[str, int], after: Mapping[str, int]
+) -> dict[str, int]:
+    """{business table: rows written} between two counts of {table: rows}."""
+    written = {table: count - before.get(table, 0) for table, count in after.items()}
+    return {
+        table: count
+        for table, count in written.items()
+        if count
+        and table not in FRAMEWORK_TABLES
+        and not table.startswith(FRAMEWORK_PREFIXES)
+    }
+
+
 def business_changes(before: Mapping[str, int], after: Mapping[str, int]) -> int:
     """Rows written to business tables between two counts of {table: rows}."""
-    return sum(
-        count - before.get(table, 0)
-        for table, count in after.items()
-        if table not in FRAMEWORK_TABLES and not table.startswith(FRAMEWORK_PREFIXES)
-    )
+    return sum(changes_by_table(before, after).values())

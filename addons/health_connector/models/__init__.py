@@ -57,6 +57,7 @@ from . import (
     health_outbound,
     ir_actions_server,
     health_rehearsal,
+    health_revert,
     health_choice,
     health_replay,
     health_replay_batch,

@@ -5,6 +5,8 @@ from typing import Any
 
 from odoo import api, models
 
+from ..lib.verdict import changes_by_table
+
 
 @dataclass(slots=True)
 class Exchange:
@@ -114,6 +116,26 @@ class HealthHandler(models.AbstractModel):
         :raises HealthError: class ``conflict`` when later steps depend on it
         """
         raise NotImplementedError
+
+    @api.model
+    def _revert_preview(self, message):
+        """What :meth:`_revert` would change, as plain lines for staff. Runs in a
+        transaction that is rolled back; here it reverts and counts.
+
+        :raises HealthError: as :meth:`_revert` would
+        """
+        rehearsal = self.env["health.rehearsal"]
+        before = rehearsal._rows_written()
+        self._revert(message)
+        changes = changes_by_table(before, rehearsal._rows_written())
+        names = {model._table: model._description for model in self.env.values()}
+        lines = [
+            self.env._(
+                "%(name)s: %(count)s change(s)", name=names.get(table, table), count=n
+            )
+            for table, n in sorted(changes.items())
+        ]
+        return lines or [self.env._("Nothing: the message has no effect to undo.")]
 
     @api.model
     def _describe(self, document):

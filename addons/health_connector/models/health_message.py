@@ -115,7 +115,9 @@ class HealthMessage(models.Model):
     lease_until = fields.Datetime(readonly=True)
     error_class = fields.Char(readonly=True)
     error_code = fields.Char(string="Cause", readonly=True)
-    reason = fields.Char(readonly=True, help="Why it was ignored or cancelled.")
+    reason = fields.Char(
+        readonly=True, help="Why it was ignored, cancelled or reverted."
+    )
     exception_id = fields.Many2one("health.exception", readonly=True)
     res_model = fields.Char(readonly=True)
     res_id = fields.Many2oneReference(

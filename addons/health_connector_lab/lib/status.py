@@ -30,6 +30,7 @@ REPORTED = frozenset({PRELIMINARY, PARTIAL}) | RELEASED
 
 STALE_STATUS = "lab.stale_status"
 STALE_TIME = "lab.stale_time"
+REPEATED = "lab.repeated"
 
 
 def summarise(report: str | None, observations: Sequence[str]) -> str | None:

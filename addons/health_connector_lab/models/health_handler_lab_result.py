@@ -14,7 +14,7 @@ from odoo.addons.health_connector.lib.errors import (
 from odoo.addons.health_connector.models.health_handler import Outcome
 
 from ..lib.report import statements
-from ..lib.status import advance
+from ..lib.status import REPEATED, advance
 from .result_lookup import (
     LINE,
     ORDER,
@@ -150,6 +150,8 @@ class HealthHandlerLabResult(models.AbstractModel):
         )
         if isinstance(result, str):
             return result
+        if result == line._known_result() and line._came_with(exchange.message_id):
+            return REPEATED
         giver = authority(statement, exchange.interface)
         line._apply_result(result, statement, giver, exchange.message_id)
         self._bind_filler(line, statement, exchange)
@@ -216,11 +218,15 @@ class HealthHandlerLabResult(models.AbstractModel):
     def _revert(self, message):
         """Put back what every order of the message was before it, one step.
 
-        :raises HealthError: ``lab.revert_superseded``: a later result came, or the
-            former state is not known any more; class conflict
+        :raises HealthError: class conflict: ``lab.revert_superseded``: a later result
+            came, or the former state is not known any more;
+            ``lab.revert_order_cancelled``: the clinic has cancelled the order since
         """
-        lines = self.env[LINE].search([("result_message_id", "=", message.id)])
+        lines = self._lines_of(message)
         orders = lines.order_id
+        for order in orders:
+            if order._is_cancelled_by_clinic():
+                raise _refused("lab.revert_order_cancelled", CONFLICT, order)
         stands = all(order.result_message_id == message for order in orders)
         complete = orders and len(orders) == self._count_orders(message)
         if not (stands and complete and lines._revert_result()):
@@ -228,6 +234,27 @@ class HealthHandlerLabResult(models.AbstractModel):
         for order in orders:
             latest = order.line_ids.sorted("result_at")[-1:].result_message_id
             order._note_result(latest.id)
+
+    @api.model
+    def _lines_of(self, message):
+        return self.env[LINE].search([("result_message_id", "=", message.id)])
+
+    @api.model
+    def _revert_preview(self, message):
+        """Each order with its state before and after."""
+        orders = self._lines_of(message).order_id
+        labels = dict(orders._fields["state"].selection)
+        before = {order: labels[order.state] for order in orders}
+        self._revert(message)
+        return [
+            self.env._(
+                "Order %(number)s: from %(before)s back to %(after)s",
+                number=order.placer_number,
+                before=before[order],
+                after=labels[order.state],
+            )
+            for order in orders
+        ]
 
     @api.model
     def _count_orders(self, message):

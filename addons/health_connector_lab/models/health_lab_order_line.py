@@ -136,6 +136,17 @@ class HealthLabOrderLine(models.Model):
             self.result_status, self.result_at or None, self.result_version
         )
 
+    def _came_with(self, message_id):
+        """Whether the known result came with the very bytes of this message: it is
+        that one, or the replay of it."""
+        self.ensure_one()
+        known_id = self.result_message_id.id
+        self.env.cr.execute(
+            "SELECT count(DISTINCT content_hash) FROM health_message WHERE id IN %s",
+            [(known_id or 0, message_id)],
+        )
+        return bool(known_id) and self.env.cr.fetchone() == (1,)
+
     def _apply_result(self, result, statement, authority, message_id):
         """Take over a newer result and keep the former one for :meth:`_revert_result`.
 

@@ -4,4 +4,5 @@ from . import test_matching
 from . import test_prefetch
 from . import test_privacy
 from . import test_revert
+from . import test_revert_wizard
 from . import test_status
