@@ -19,6 +19,7 @@
         "wizards/health_interface_stat_recompute_views.xml",
         "wizards/health_legal_hold_change_views.xml",
         "wizards/health_message_cancel_views.xml",
+        "wizards/health_message_correct_views.xml",
         "wizards/health_message_revert_views.xml",
         "wizards/health_replay_cancel_views.xml",
         "views/health_replay_views.xml",

@@ -33,6 +33,7 @@ class HealthAttempt(models.Model):
     )
     code = fields.Char(readonly=True)
     params = fields.Json(readonly=True)
+    note = fields.Char(string="By whom, and why", compute="_compute_note")
     trace = fields.Text(
         readonly=True,
         help="Places in the code, without values.",
@@ -42,6 +43,15 @@ class HealthAttempt(models.Model):
 
     # roll-up: failed tries of a message
     _failed_idx = models.Index(f"(message_id) WHERE outcome NOT IN {_SUCCESSES}")
+
+    @api.depends("params")
+    def _compute_note(self):
+        """Of what a person did: opened, corrected or reverted the message."""
+        for attempt in self:
+            params = attempt.params or {}
+            user = self.env["res.users"].sudo().browse(params.get("user") or [])
+            known = user.exists().name
+            attempt.note = known and f"{known}: {params.get('reason') or ''}"
 
     @api.model
     def _append(self, rows):

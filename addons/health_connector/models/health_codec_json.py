@@ -51,6 +51,11 @@ class HealthCodec(models.AbstractModel):
         raise NotImplementedError
 
     @api.model
+    def _text_charset(self, raw, charset):
+        """The Python codec that turns the bytes into the text a person may edit."""
+        return charset or "utf-8"
+
+    @api.model
     def _encode(self, tree):
         """The bytes of a tree."""
         raise NotImplementedError

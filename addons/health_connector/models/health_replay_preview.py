@@ -123,8 +123,4 @@ class HealthReplayPreview(models.AbstractModel):
         books = self.env["health.playbook"].sudo()
         for code, count in (replay.preview_causes or {}).items():
             book = books.search([("code", "=", code)], limit=1)
-            yield (
-                f"      {count} × {book.title or code}"
-                if book
-                else (f"      {count} × {code}")
-            )
+            yield f"      {count} × {book._render('title', {}) or code}"

@@ -12,6 +12,7 @@ from . import (
     test_priority,
     test_choice,
     test_outbound,
+    test_correct,
     test_rehearsal,
     test_replay,
     test_retention,

@@ -3,6 +3,7 @@ from . import (
     health_legal_hold_change,
     health_message_cancel,
     health_message_settle,
+    health_message_correct,
     health_message_revert,
     health_replay_cancel,
 )

@@ -46,6 +46,10 @@ class HealthCodecHl7v2(models.AbstractModel):
             raise _as_health_error(error) from None
 
     @api.model
+    def _text_charset(self, raw, charset):
+        return self._decode(raw, charset).codec
+
+    @api.model
     def _encode(self, tree):
         return tree.render()
 
