@@ -172,19 +172,24 @@ class Aftermath:
 
     def effects(self):
         """One effect for each message that is done, none for others, committed
-        together with the attempt that says so (G2, G7)."""
+        together with the attempt that says so (G2, G7). Of several messages about an
+        order in one transaction the last one's may be the only one to be written."""
         effects, attempts = defaultdict(set), defaultdict(list)
         for _kind, message_id, _status, xact in self._journal("effect"):
             effects[self.unit_of[message_id]].add(xact)
         for _kind, message_id, _status, xact in self._journal("done", "ignored"):
             attempts[self.unit_of[message_id]].append(xact)
-        for key, unit in self.plan.items():
+        later: dict[str, set] = defaultdict(set)
+        for key, unit in sorted(self.plan.items(), reverse=True):
             ended = unit.fate in (DONE, IGNORED)
             if len(attempts[key]) != ended:
                 yield f"{key}: {len(attempts[key])} times done"
             wanted = set(attempts[key]) if unit.fate == DONE else set()
-            if effects[key] != wanted:
+            if effects[key] != wanted and not (
+                wanted and not effects[key] and wanted <= later[unit.order]
+            ):
                 yield f"{key}: effects in {effects[key]}, done in {wanted}"
+            later[unit.order] |= effects[key]
 
     def order(self):
         """Those of one order took effect in the order in which they were sent (G3)."""

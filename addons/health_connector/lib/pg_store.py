@@ -186,7 +186,7 @@ class PgStore:
         try:
             result = work(link.cursor)
         except psycopg2.Error as error:
-            if link.writing.closed or _is_not_now(error):
+            if link.writing.closed or is_not_now(error):
                 self._lost(error)
                 raise StoreDown from None
             raise
@@ -233,7 +233,8 @@ class PgStore:
         return time.monotonic()
 
 
-def _is_not_now(error: psycopg2.Error) -> bool:
+def is_not_now(error: psycopg2.Error) -> bool:
+    """Whether the reason is the database and not what was asked of it."""
     code = error.pgcode
     if code is None:
         # "server closed the connection unexpectedly" comes as a bare DatabaseError

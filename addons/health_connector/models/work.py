@@ -24,18 +24,19 @@ DATABASE_CONFLICTS = (
     psycopg2.errors.LockNotAvailable,
 )
 
-#: SQLSTATE of a server that goes down or comes up
-_GONE = ("57P01", "57P02", "57P03")
+#: SQLSTATE: connection, no room left (disk, memory, connections), shutdown, start
+_GONE = ("08", "53", "57P01", "57P02", "57P03")
+#: what psycopg2 raises without a word from the server: the connection is lost
+_LOST = (psycopg2.OperationalError, psycopg2.DatabaseError)
 
 
 def is_database_gone(exc: BaseException) -> bool:
-    """Whether the database went away: nothing can be told of the message then. Its
-    lease ends, and it is tried again."""
-    if isinstance(exc, psycopg2.InterfaceError):
+    """Whether the database went away or has no room: nothing can be told of the message
+    then. Its lease ends, and it is tried again."""
+    if isinstance(exc, psycopg2.InterfaceError) or type(exc) in _LOST:
         return True
-    if type(exc) is psycopg2.OperationalError:  # without a word from the server
-        return True
-    return isinstance(exc, psycopg2.OperationalError) and exc.pgcode in _GONE
+    code = exc.pgcode if isinstance(exc, psycopg2.OperationalError) else None
+    return bool(code) and code.startswith(_GONE)
 
 
 # A replay has its original's time: what a handler takes for "now" when the message
