@@ -20,6 +20,11 @@ MEANING = {
     "3 workers, wrk with 4 connections, 1 KB JSON",
     "mllp_accept": "MLLP durable accepts ÷ pgbench single-row inserts of the same "
     "size, 16 connections each",
+    "mllp_accept_64": "the same with 64 connections each",
+    "gateway_accept": "HTTP accept by the gateway process, durable ÷ a bare Odoo "
+    "controller with one INSERT (3 workers), wrk with 32 connections each, 1 KB JSON",
+    "queries_accept": "database queries of one accepted message in Odoo's controller, "
+    "Odoo's own for the request included",
     "mllp_memory_200": "resident memory of the listener with 200 connections",
     "pipeline": "first byte sent to last order updated: 2,000 ORU^R01 of 12 OBX "
     "over 8 connections, empty backlog at the start",
