@@ -25,7 +25,7 @@ max_cron_threads = 1
 server_wide_modules = base,rpc,web,queue_job
 
 [queue_job]
-channels = root:2
+channels = root:2,root.health_out:1
 
 [health_connector]
 keyring = $KEYRING

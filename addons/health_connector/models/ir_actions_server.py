@@ -82,6 +82,10 @@ class IrActionsServer(models.Model):
         """Write a message for each record, in the transaction of the business: a
         rollback leaves none. The user who caused it needs no rights on messages.
 
+        One action tells a record once in a transaction, however often the rule fires
+        in it (it does for each field that is computed): all would be sent as the record
+        is after the commit.
+
         Records of other companies than the interface's do not leave by it.
         """
         interface = self.health_interface_id.sudo()
@@ -109,7 +113,11 @@ class IrActionsServer(models.Model):
             document = handler._build(record, interface)
         try:
             self.env["health.message"]._emit(
-                interface, record=record, document=document, event=event
+                interface,
+                record=record,
+                document=document,
+                event=event,
+                dedupe_key=self._once_per_transaction(record),
             )
         except KeyringError as exc:
             raise UserError(
@@ -119,3 +127,13 @@ class IrActionsServer(models.Model):
                     interface.name,
                 )
             ) from exc
+
+    def _once_per_transaction(self, record):
+        """A key that only this transaction uses. It stands on the message: undoing to
+        a savepoint takes it away with the message. Transaction numbers begin anew in a
+        database that was restored, hence the time.
+        """
+        self.env.cr.execute("SELECT txid_current()")
+        transaction = self.env.cr.fetchone()[0]
+        moment = self.env.cr.now().isoformat()
+        return f"rule:{self.id}:{record._name}:{record.id}:{transaction}:{moment}"

@@ -15,7 +15,7 @@ class EventsCase(OutboundMixin, TransactionCase):
         cls.set_up_outbound()
         cls.model = cls.env["ir.model"]._get("res.partner")
 
-    def rule(self, trigger="on_create_or_write", **values):
+    def rule(self, trigger="on_create_or_write", trigger_field_ids=True, **values):
         name = self.env["ir.model.fields"]._get("res.partner", "name")
         return self.env["base.automation"].create(
             {
@@ -23,7 +23,7 @@ class EventsCase(OutboundMixin, TransactionCase):
                 "model_id": self.model.id,
                 "trigger": trigger,
                 "filter_domain": "[('ref', '!=', False)]",
-                "trigger_field_ids": [(6, 0, name.ids)],
+                "trigger_field_ids": [(6, 0, trigger_field_ids and name.ids or [])],
                 "action_server_ids": [(0, 0, self.action(**values))],
             }
         )
@@ -88,10 +88,30 @@ class TestEvents(EventsCase):
             json.loads(self.stub.received[0]["body"]), {"number": "N-1", "name": "Ada"}
         )
 
-    def test_events_of_one_record_keep_their_order(self):
-        self.rule(trigger="on_create_or_write")
+    def test_a_rule_tells_a_record_once_in_a_transaction(self):
+        self.rule(trigger_field_ids=False)
         made = self.env["res.partner"].create({"name": "one", "ref": "N-9"})
         made.name = "two"
+        self.env.flush_all()
+        message = self.messages()
+        self.assertEqual(message.res_id, made.id)
+        self.drain_out()
+        self.assertIn(b"two", self.stub.received[0]["body"])
+
+    def test_what_a_savepoint_undid_is_told_when_it_is_done_again(self):
+        self.rule()
+        with self.assertRaises(ZeroDivisionError), self.env.cr.savepoint():
+            self.record.name = "undone"
+            self.env.flush_all()
+            raise ZeroDivisionError
+        self.assertFalse(self.messages())
+        self.record.name = "done"
+        self.env.flush_all()
+        self.assertEqual(len(self.messages()), 1)
+
+    def test_events_of_one_record_keep_their_order(self):
+        self.rule(), self.rule()
+        self.record.name = "two"
         self.env.flush_all()
         first, second = self.messages()
         self.stub.faults.append("503")
