@@ -22,13 +22,24 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def figure(name: str, value: float, unit: str, bar: float | None = None) -> None:
-    """Print ``name value unit bar pass|short``; without a bar it is a report."""
-    if bar is None:
+def figure(
+    name: str,
+    value: float,
+    unit: str,
+    bar: float | None = None,
+    at_most: float | None = None,
+) -> None:
+    """Print ``name value unit bar pass|short``; without a bar it is a report.
+
+    :param bar: the value must be at least this
+    :param at_most: or: it must not be more than this
+    """
+    if bar is None and at_most is None:
         print(f"{name} {value:.4g} {unit} - pass", flush=True)
         return
-    verdict = "pass" if value >= bar else "short"
-    print(f"{name} {value:.3g} {unit} >={bar} {verdict}", flush=True)
+    met = value >= bar if at_most is None else value <= at_most
+    limit = f">={bar}" if at_most is None else f"<={at_most}"
+    print(f"{name} {value:.3g} {unit} {limit} {'pass' if met else 'short'}", flush=True)
 
 
 def ratio(

@@ -30,6 +30,8 @@ MEANING = {
     "over 8 connections, empty backlog at the start",
     "er7_parse": "ER7 parse with every leaf read ÷ python-hl7's parse, ORU^R01 of "
     "12 OBX",
+    "list_ms": "the slowest list of a plain operator with a million messages stored, "
+    "by the web client's own calls, record rules of three companies active",
     "latency_p95": "accept to done at 20 messages per second",
 }
 

@@ -24,9 +24,8 @@ _BY_STATE = {
 }
 #: upper ends of the latency histogram in seconds; each column counts up to its end
 LATENCY_SECONDS = (1, 5, 30, 300, 900, 3600)
-#: outcomes of tries that did not fail
-SUCCESSES = ("done", "ignored", "delivered")
-FAILED_COLUMNS = tuple(f"failed_{name}" for name in (*ERROR_CLASSES, "other"))
+#: outcomes of tries that failed, or may have; attempts also note what people did
+FAILURES = (*ERROR_CLASSES, "unknown")
 LATENCY_COLUMNS = tuple(f"latency_{seconds}s" for seconds in LATENCY_SECONDS)
 
 _LATENCY = "EXTRACT(epoch FROM m.state_at - m.accepted_at)"
@@ -54,13 +53,10 @@ def _message_figures() -> dict[str, str]:
 
 def _attempt_figures() -> dict[str, str]:
     """Column -> aggregate over attempts ``a``."""
-    figures = {
+    return {
         f"failed_{name}": f"count(*) FILTER (WHERE a.outcome = '{name}')"
-        for name in ERROR_CLASSES
+        for name in FAILURES
     }
-    known = sql_list(ERROR_CLASSES)
-    figures["failed_other"] = f"count(*) FILTER (WHERE a.outcome NOT IN {known})"
-    return figures
 
 
 _MESSAGE_FIGURES = _message_figures()
@@ -90,7 +86,7 @@ def _counted(source: str, messages: bool = True) -> str:
         SELECT m.interface_id, m.company_id, {_HOUR} AS hour,
                {_select(_ATTEMPT_FIGURES)}
           FROM message m JOIN health_attempt a ON a.message_id = m.id
-         WHERE {_LIVE} AND a.outcome NOT IN {sql_list(SUCCESSES)}
+         WHERE {_LIVE} AND a.outcome IN {sql_list(FAILURES)}
       GROUP BY 1, 2, 3
     ), sums AS (
         SELECT m.interface_id, m.company_id, {_HOUR} AS hour,
@@ -136,7 +132,7 @@ def _subtracted() -> str:
     )
 
 
-# served by health_message_state_at_idx: every move, and accepting, sets state_at
+# served by health_message_recent_idx: every move, and accepting, sets state_at
 COLLECT = f"""
 INSERT INTO health_interface_stat_due (interface_id, hour)
 SELECT DISTINCT m.interface_id, {_HOUR} FROM health_message m

@@ -31,7 +31,7 @@ MOVES = (
 # is of an interface this drain does not work for: such would only fill the batch. One
 # that stands behind messages of less urgency pulls them forward, the earliest first.
 # Of all these a run of one key is taken whole, as long as it is of one interface: each
-# must have all its open predecessors in the batch (health_message_order_key_idx).
+# must have all its open predecessors in the batch (health_message_open_idx).
 _CLAIM = f"""
 WITH candidate AS MATERIALIZED (
     SELECT m.id, m.order_key, m.interface_id FROM health_message m

@@ -80,7 +80,7 @@ class HealthInterfaceStat(models.Model):
     failed_mapping = _count("Tries failed: mapping")
     failed_conflict = _count("Tries failed: conflict")
     failed_bug = _count("Tries failed: bug")
-    failed_other = _count("Tries failed: other")
+    failed_unknown = _count("Tries in doubt")
     latency_count = _count("Messages with a latency")
     latency_sum = fields.Float(string="Sum of latencies (s)", required=True, default=0)
     latency_max = fields.Float(

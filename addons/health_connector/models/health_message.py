@@ -151,10 +151,8 @@ class HealthMessage(models.Model):
         "(backend_id, order_key, id) "
         f"WHERE order_key IS NOT NULL AND state IN {_BLOCKING}"
     )
-    # drain and lists: the open messages of an order key
-    _order_key_idx = models.Index(
-        f"(backend_id, order_key, id) WHERE order_key IS NOT NULL AND state IN {_OPEN}"
-    )
+    # drain: the open messages of an order key; lists: what is open
+    _open_idx = models.Index(f"(backend_id, order_key, id) WHERE state IN {_OPEN}")
     # dispatch: leases that ended
     _lease_idx = models.Index("(lease_until) WHERE state = 'processing'")
     # exception lists: the messages an exception holds
@@ -166,9 +164,18 @@ class HealthMessage(models.Model):
     # lists: what needs a person; retention: what is open for too long
     _stuck_idx = models.Index(f"(interface_id, id) WHERE state IN {_STUCK}")
     # lists: what is on hold
-    _legal_hold_idx = models.Index("(id) WHERE legal_hold")
-    # roll-up: what changed since its last run; cheap to keep, and small
-    _state_at_idx = models.Index("USING brin (state_at) WITH (autosummarize = on)")
+    _legal_hold_idx = models.Index("(id) WHERE legal_hold IS TRUE")
+    # roll-up: what changed since its last run; lists: what came last. BRIN costs a
+    # message next to nothing, and stays good for the newest when old space is reused
+    _recent_idx = models.Index(
+        "USING brin (state_at, accepted_at) WITH (autosummarize = on)"
+    )
+    # lists: a partner's reference; the few messages of a small company
+    _lookup_idx = models.Index(
+        "USING brin (company_id int4_bloom_ops (n_distinct_per_range = 16), "
+        "external_ref text_bloom_ops (n_distinct_per_range = 400)) "
+        "WITH (pages_per_range = 16, autosummarize = on)"
+    )
     # roll-up: an hour of an interface; retention: the oldest of one
     _stat_idx = models.Index("(interface_id, accepted_at)")
     # a replay's progress, and what its cancellation cancels
@@ -177,6 +184,18 @@ class HealthMessage(models.Model):
     _replay_of_idx = models.Index("(replay_of_id) WHERE replay_of_id IS NOT NULL")
     # lists: newest of an interface
     _interface_idx = models.Index("(interface_id, id DESC)")
+
+    def init(self):
+        # A message is written three times, never in place: its state stands in the
+        # conditions of the indexes. By default a table of a million is vacuumed after
+        # 200,000 dead rows; a claim that finds nothing took 11 ms over the entries of
+        # 100,000, and 0.02 ms after the vacuum.
+        self.env.cr.execute(
+            """ALTER TABLE health_message SET (
+                   autovacuum_vacuum_scale_factor = 0.02,
+                   autovacuum_analyze_scale_factor = 0.02,
+                   autovacuum_vacuum_insert_scale_factor = 0.05)"""
+        )
 
     @api.depends("uid", "message_type")
     def _compute_display_name(self):

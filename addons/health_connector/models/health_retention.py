@@ -110,7 +110,7 @@ class HealthRetention(models.AbstractModel):
         deadline = time.monotonic() + BUDGET
         interfaces = self.env["health.interface"].with_context(active_test=False)
         finished = True
-        for interface in interfaces.search([]):
+        for interface in interfaces.search(fields.Domain.TRUE):
             self._report_stuck(interface)
             finished = self._purge(interface, deadline) and finished
         self.env["ir.cron"]._commit_progress(1, remaining=0 if finished else 1)

@@ -13,7 +13,7 @@ _NOW = "(clock_timestamp() AT TIME ZONE 'UTC')"
 
 # Heads of order keys only: what leaves about one record leaves in order, each after
 # the outcome of the one before is known. Served by health_message_out_idx,
-# health_message_doubt_idx and health_message_order_key_idx.
+# health_message_doubt_idx and health_message_open_idx.
 CLAIM = f"""
 WITH due AS (
     (SELECT m.id, m.priority FROM health_message m

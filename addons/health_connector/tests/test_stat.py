@@ -91,10 +91,8 @@ class StatCase(ConnectorCase):
         total["bytes"] += message.size
         total["open" if open_ else message.state] += 1
         for attempt in message.attempt_ids:
-            if attempt.outcome in ERROR_CLASSES:
+            if attempt.outcome in FAILED:
                 total[f"failed_{attempt.outcome}"] += 1
-            elif attempt.outcome not in rollup.SUCCESSES:
-                total["failed_other"] += 1
         if message.state == "done":
             self._count_latency(total, message)
 
@@ -144,6 +142,7 @@ class TestStat(StatCase):
         target = draw.choice(moves)
         if message.state == "processing":
             self.tried(message, draw.choice(FAILED) if target != "done" else "done")
+            self.tried(message, "opened")
         message._transition(target, {message.id: {}})
         if target == "done":
             # as if it had been applied then

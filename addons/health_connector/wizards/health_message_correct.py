@@ -10,6 +10,7 @@ from ..lib.edit_text import to_bytes, to_text
 from ..lib.errors import HealthError
 from ..lib.verdict import FAILED
 from ..models.health_rehearsal import rolled_back
+from ..models.implied import ImpliedMany2one
 from ..models.work import DATABASE_CONFLICTS, describe
 
 _RIGHTS = (
@@ -30,7 +31,7 @@ class HealthMessageCorrect(models.TransientModel):
     _name = "health.message.correct"
     _description = "Correct and replay a message"
 
-    message_id = fields.Many2one(
+    message_id = ImpliedMany2one(
         "health.message",
         required=True,
         readonly=True,

@@ -2,6 +2,8 @@
 
 from odoo import api, fields, models
 
+from ..models.implied import ImpliedMany2one
+
 
 class HealthMessageRevert(models.TransientModel):
     """Shows what would change, or why nothing may; opened from a message."""
@@ -9,7 +11,7 @@ class HealthMessageRevert(models.TransientModel):
     _name = "health.message.revert"
     _description = "Revert a message"
 
-    message_id = fields.Many2one(
+    message_id = ImpliedMany2one(
         "health.message",
         required=True,
         readonly=True,
