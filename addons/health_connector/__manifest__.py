@@ -30,6 +30,8 @@
         "views/health_interface_views.xml",
         "views/health_route_views.xml",
         "views/health_shadow_views.xml",
+        "wizards/health_backend_pause_views.xml",
+        "views/health_backend_window_views.xml",
         "views/health_backend_views.xml",
         "views/health_contract_views.xml",
         "views/health_mapping_views.xml",

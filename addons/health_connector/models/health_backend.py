@@ -13,10 +13,12 @@ ENVIRONMENTS = [
 
 
 class HealthBackend(models.Model):
-    """An external system: who owns it, where it is, and whether traffic flows.
+    """An external system: who owns it and where it is.
 
-    Runtime figures (the drain's promise, later breaker and limits) live in
-    ``health.backend.state``, so that this row is not written by traffic.
+    Whether its traffic flows is told in ``health_backend_pause.py`` and
+    ``health_backend_flow.py``. Runtime figures live in ``health.backend.state`` (the
+    drain's promise) and ``health.backend.gate`` (breaker and limits), so that this row
+    is not written by traffic.
     """
 
     _name = "health.backend"
@@ -78,14 +80,6 @@ class HealthBackend(models.Model):
         required=True,
         help="How many workers may apply messages of this backend at the same time.",
     )
-    paused_in = fields.Boolean(
-        string="Inbound paused",
-        help="Messages are still accepted and stored, but not applied.",
-    )
-    paused_out = fields.Boolean(
-        string="Outbound paused", help="Messages are written, but not sent."
-    )
-    pause_reason = fields.Char()
     interface_ids = fields.One2many("health.interface", "backend_id")
     secret_ids = fields.One2many("health.secret", "backend_id")
 
@@ -112,12 +106,14 @@ class HealthBackend(models.Model):
         return backends
 
     def _ensure_state(self):
-        """Give every backend its runtime row; safe to repeat."""
+        """Give every backend its runtime rows; safe to repeat."""
         for backend in self:
             self.env.cr.execute(
                 """INSERT INTO health_backend_state (backend_id)
-                   VALUES (%s) ON CONFLICT (backend_id) DO NOTHING""",
-                [backend.id],
+                   VALUES (%s) ON CONFLICT (backend_id) DO NOTHING;
+                   INSERT INTO health_backend_gate (backend_id, breaker)
+                   VALUES (%s, 'closed') ON CONFLICT (backend_id) DO NOTHING""",
+                [backend.id, backend.id],
             )
 
     def _drop_token(self):

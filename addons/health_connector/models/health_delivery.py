@@ -99,9 +99,11 @@ class HealthDelivery(models.AbstractModel):
         work = works[0]
         answer = self._ask(backend, work) if work.in_doubt else transport.NOT_DELIVERED
         if answer == transport.DELIVERED:
+            self.env["health.gate"]._leave(backend, permit.probe)
             self._conclude(work, Sent(transport.DELIVERED, "outbound.found"), owner)
             return
         if answer != transport.NOT_DELIVERED and not work.interface.repeat_safe:
+            self.env["health.gate"]._leave(backend, permit.probe)
             with transaction(self.env) as env:
                 if hold_out(env, [work.id], owner):
                     code = "outbound.still_unknown"
@@ -110,11 +112,20 @@ class HealthDelivery(models.AbstractModel):
                     )
             return
         if not self._commit_intent(backend, works, owner):
+            self.env["health.gate"]._leave(backend, permit.probe)
             return
         sent = self._call(backend, work)
         if permit.probe or not work.failure:
-            gate = self.env["health.gate"]
-            gate._report(backend, sent.outcome, sent.ms, permit.probe)
+            self.env["health.gate"]._report(
+                backend,
+                sent.outcome,
+                sent.ms,
+                permit.probe,
+                work.interface,
+                sent.retry_after,
+            )
+        else:
+            self.env["health.gate"]._leave(backend)
         self._conclude(work, sent, owner, permit.probe)
 
     @api.model

@@ -93,7 +93,8 @@ class HealthDrain(models.AbstractModel):
         drains by itself, within a time budget.
         """
         self.env.cr.execute(claiming.RELEASE_FREE, [states.BEHIND])
-        for backend in self._with_work():
+        self.env["health.backend"]._end_pauses()
+        for backend in self._with_work().filtered(lambda each: not each._closed("in")):
             job = self._enqueue(backend)
             if job and job.date_created < fields.Datetime.now() - timedelta(minutes=1):
                 _logger.info("no job runner: the cron drains backend %s", backend.id)
@@ -202,7 +203,7 @@ class HealthDrain(models.AbstractModel):
             try:
                 with transaction(self.env) as env:
                     current = env["health.backend"].browse(backend.id)
-                    if not current.active or current.paused_in:
+                    if current._closed("in"):
                         return []
                     live, closed = current._interfaces_to_drain()
                     cr = env.cr

@@ -39,7 +39,9 @@ class HealthDrain(models.AbstractModel):
     @api.model
     def _dispatch_out(self):
         """Give every backend with something to send a job, see ``_cron_dispatch``."""
-        for backend in self._with_work_out():
+        for backend in self._with_work_out().filtered(
+            lambda each: not each._closed("out")
+        ):
             job = self._enqueue_out(backend)
             if job and job.date_created < fields.Datetime.now() - timedelta(minutes=1):
                 _logger.info("no job runner: the cron sends to backend %s", backend.id)
@@ -142,7 +144,7 @@ class HealthDrain(models.AbstractModel):
         try:
             with transaction(self.env) as env:
                 current = env["health.backend"].browse(backend.id)
-                if not current.active or current.paused_out:
+                if current._closed("out"):
                     return []
                 live = env["health.interface"].search(
                     [

@@ -91,13 +91,22 @@ class OutboundMixin(ConnectorMixin):
             "UPDATE health_message SET next_try_at = now() AT TIME ZONE 'UTC'"
             " WHERE next_try_at < '9999-01-01'"
         )
-        self.env.invalidate_all()
+        self.reset_gate()
 
     def put_off(self):
         """Let no next try come within this test."""
         self.env.cr.execute(
             "UPDATE health_message SET next_try_at = '9000-01-01'"
             " WHERE state IN ('waiting', 'unknown')"
+        )
+        self.reset_gate()
+
+    def reset_gate(self):
+        """As if the gate had never refused anything; test_gate.py is about it."""
+        self.env.cr.execute(
+            """UPDATE health_backend_gate
+                  SET breaker = 'closed', failures = 0, until = NULL,
+                      told_until = NULL"""
         )
         self.env.invalidate_all()
 

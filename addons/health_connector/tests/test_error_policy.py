@@ -5,7 +5,6 @@ from datetime import timedelta
 from unittest.mock import patch
 
 import psycopg2
-import psycopg2.errors
 
 from odoo import fields
 from odoo.exceptions import ValidationError
@@ -18,6 +17,8 @@ from ..models import health_pipeline
 from ..models.health_handler import Outcome
 from .common import ConnectorCase
 
+#: what PostgreSQL says to a transaction that another one overtook
+CONFLICT = "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '40001'; END $$"
 #: class: (seconds before the first retry at most, tries, hours, breaker, who)
 TABLE = {
     "transient": (5, 8, 24, breaker.COUNTS, "administrator"),
@@ -187,7 +188,7 @@ class TestErrorPolicy(ConnectorCase):
         def apply(document, exchange):
             if left[0]:
                 left[0] -= 1
-                raise psycopg2.errors.SerializationFailure()
+                self.env.cr.execute(CONFLICT)
             return Outcome(record=self.backend.owner_id.partner_id)
 
         with self.handler(apply), patch.object(health_pipeline, "_CONFLICT_PAUSE", 0):

@@ -1,4 +1,6 @@
 from . import (
+    health_backend_breaker,
+    health_backend_pause,
     health_interface_stat_recompute,
     health_legal_hold_change,
     health_message_cancel,
