@@ -116,19 +116,19 @@ class Nemesis:
         """The worker that holds a lease at this moment, when there is one soon."""
         owners: list[str] = []
         with suppress(AssertionError, psycopg2.Error):
-            owners = wait_for(_lease_owners, 1.0)
-        workers = self._workers("WorkerHTTP")
+            owners = wait_for(lease_owners, 1.0)
+        workers = self.workers("WorkerHTTP")
         holders = [pid for pid in workers if str(pid) in owners]
         return _kill(holders or workers, blow.pick)
 
     def _kill_web(self, blow: Blow) -> str:
-        return _kill(self._workers("WorkerHTTP"), blow.pick)
+        return _kill(self.workers("WorkerHTTP"), blow.pick)
 
     def _kill_runner(self, blow: Blow) -> str:
-        return _kill(self._workers("WorkerJobRunner"), blow.pick)
+        return _kill(self.workers("WorkerJobRunner"), blow.pick)
 
     def _kill_cron(self, blow: Blow) -> str:
-        return _kill(self._workers("WorkerCron"), blow.pick)
+        return _kill(self.workers("WorkerCron"), blow.pick)
 
     def _kill_gateway(self, blow: Blow) -> str:
         return self._away("gateway", blow.away)
@@ -148,13 +148,13 @@ class Nemesis:
         _setup("stack", _stack(), "kill", service)
         return f"killed, started after {seconds:.1f} s"
 
-    def _workers(self, kind: str) -> list[int]:
+    def workers(self, kind: str) -> list[int]:
         """The living processes of a kind: Odoo's log names each when it begins."""
         seen = _ALIVE.findall(self._log.read_text("utf-8", "replace"))
         return [int(pid) for name, pid in seen if name == kind and _is_ours(int(pid))]
 
 
-def _lease_owners() -> list[str]:
+def lease_owners() -> list[str]:
     rows = query(
         "SELECT DISTINCT split_part(lease_owner, '-', 1) FROM health_message "
         "WHERE state = 'processing'"

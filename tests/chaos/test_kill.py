@@ -29,7 +29,7 @@ SENDERS = 6
 SEED = int(os.environ.get("HEALTH_SEED") or uuid.uuid4().int % 1_000_000)
 #: seconds within which the traffic must be through and everything drained
 PATIENCE = SECONDS * 2 + 120
-RECOVERY = 180
+RECOVERY = 100
 
 
 def tell(text: str) -> None:

@@ -29,9 +29,12 @@ from .keyring import Keyring, KeyringError
 from .limiter import Rate
 from .pg_store import PgStore
 from .prepared import PreparingConnection
-from .wake import CRON_CHANNEL, IN, Throttle, wake
+from .wake import CRON_CHANNEL, IN, Throttle, overdue, wake
 
 _logger = logging.getLogger(__name__)
+
+#: seconds between wake-ups for the same overdue drain
+SWEEP = 5.0
 
 _ENDED = """
 SELECT id, state, error_class FROM health_message
@@ -159,6 +162,7 @@ class GatewayCore:
         self.allowance = Allowance()
         self._rates: dict[int, Rate] = {}
         self._throttle = Throttle()
+        self._sweeps = Throttle(SWEEP)
         self._fed: set[tuple[str, int]] = set()
         self._cron: Any = None
 
@@ -239,6 +243,15 @@ class GatewayCore:
         self._rates = find_rates(cr)
         for part in self._parts:
             self.publish(part, part.read_settings(cr, self))
+        self._sweep(cr)
+
+    def _sweep(self, cr: Any) -> None:
+        """Wake drains that ought to work and do not. An idle Odoo would see it within
+        a minute; not for every few seconds for one that has no worker free."""
+        due = self._sweeps.due(overdue(cr))
+        if any([wake(cr, [backend], direction) for direction, backend in due]):
+            cr.connection.commit()
+            self._notify(cr.connection.info.dbname)
 
     def close(self) -> None:
         if self._cron is not None:

@@ -11,13 +11,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from datetime import datetime, timedelta, timezone
 
 from .accept import Cursor
+from .states import CLAIMABLE, sql_list
 
 #: seconds a process may rely on its last answer without asking again
 THROTTLE = 0.4
 #: seconds a promise must still last to be relied on; more than THROTTLE
 TRUST = 0.6
+#: seconds after which something due that nobody takes is overdue
+PATIENCE = 2.0
 
 _UNPROMISED = """
 SELECT b.id FROM health_backend b
@@ -33,6 +37,24 @@ IN, OUT = "in", "out"
 _ASK = {
     IN: _UNPROMISED.format(paused="paused_in", promise="drain_until"),
     OUT: _UNPROMISED.format(paused="paused_out", promise="out_until"),
+}
+
+# Due for a while, or held by a worker that died, and nobody has promised to look.
+# Served by health_message_claim_idx and health_message_lease_idx.
+_OVERDUE = """
+SELECT b.id FROM health_backend b
+  LEFT JOIN health_backend_state s ON s.backend_id = b.id
+ WHERE b.active AND NOT COALESCE(b.{paused}, false)
+   AND COALESCE(s.{promise}, '-infinity') < clock_timestamp() AT TIME ZONE 'UTC'
+   AND EXISTS (
+    SELECT 1 FROM health_message m JOIN health_interface i ON i.id = m.interface_id
+     WHERE m.backend_id = b.id AND m.direction = %(direction)s AND i.state = 'live'
+       AND (m.state IN {claimable} AND m.next_try_at <= %(since)s
+         OR m.state = 'processing' AND m.lease_until < %(since)s))
+"""
+_LOOK = {
+    IN: ("paused_in", "drain_until"),
+    OUT: ("paused_out", "out_until"),
 }
 
 # Always a new trigger: one that is there may belong to a run of the cron that has
@@ -64,6 +86,24 @@ def wake(cr: Cursor, backend_ids: Iterable[int], direction: str = IN) -> bool:
         return False
     cr.execute(_TRIGGER)
     return bool(cr.fetchall())
+
+
+def overdue(cr: Cursor) -> list[tuple[str, int]]:
+    """Drains that ought to work and do not: the wake-up was lost, a worker died, or a
+    time has come that nobody waited for (Odoo's cron looks once a minute by itself).
+
+    :return: (direction, backend id), for :func:`wake`
+    """
+    now = datetime.now(timezone.utc).replace(tzinfo=None)
+    found = []
+    for direction, (paused, promise) in _LOOK.items():
+        query = _OVERDUE.format(
+            paused=paused, promise=promise, claimable=sql_list(CLAIMABLE)
+        )
+        since = now - timedelta(seconds=PATIENCE)
+        cr.execute(query, {"direction": direction, "since": since})
+        found += [(direction, row[0]) for row in cr.fetchall()]
+    return found
 
 
 class Throttle:

@@ -11,7 +11,7 @@ from ..lib import states
 #: messages claimed at once; those that an urgent one pulls forward come on top
 BATCH = 200
 #: seconds after which a claimed message may be claimed by another worker
-LEASE = 120
+LEASE = 30
 
 _OPEN = states.sql_list(states.OPEN)
 _CLAIMABLE = states.sql_list(states.CLAIMABLE)

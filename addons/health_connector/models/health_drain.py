@@ -17,7 +17,6 @@ import logging
 import os
 import time
 import uuid
-from datetime import timedelta
 
 import psycopg2
 
@@ -28,7 +27,7 @@ from ..lib.errors import TRANSIENT, Failure
 from . import claiming
 from .claiming import BATCH, NOW as _NOW
 from .shift import Shift
-from .work import DATABASE_CONFLICTS, transaction
+from .work import DATABASE_CONFLICTS, UNTAKEN, transaction
 
 _logger = logging.getLogger(__name__)
 
@@ -89,14 +88,14 @@ class HealthDrain(models.AbstractModel):
     def _cron_dispatch(self):
         """Cron: give every backend with work a drain job, unless one is running.
 
-        Where no job runner is alive (its job waits for over a minute), the cron
+        Where no job runner takes the job in time (:data:`UNTAKEN`), the cron
         drains by itself, within a time budget.
         """
         self.env.cr.execute(claiming.RELEASE_FREE, [states.BEHIND])
         self.env["health.backend"]._end_pauses()
         for backend in self._with_work().filtered(lambda each: not each._closed("in")):
             job = self._enqueue(backend)
-            if job and job.date_created < fields.Datetime.now() - timedelta(minutes=1):
+            if job and job.date_created < fields.Datetime.now() - UNTAKEN:
                 _logger.info("no job runner: the cron drains backend %s", backend.id)
                 self._drain(backend, budget=BUDGET / 2, promise=False)
         self._dispatch_out()

@@ -15,7 +15,7 @@ from odoo import api, fields, models
 from ..lib import states
 from ..lib.errors import TRANSIENT, Failure
 from . import out_work
-from .work import DATABASE_CONFLICTS, transaction
+from .work import DATABASE_CONFLICTS, UNTAKEN, transaction
 
 _logger = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ class HealthDrain(models.AbstractModel):
             lambda each: not each._closed("out")
         ):
             job = self._enqueue_out(backend)
-            if job and job.date_created < fields.Datetime.now() - timedelta(minutes=1):
+            if job and job.date_created < fields.Datetime.now() - UNTAKEN:
                 _logger.info("no job runner: the cron sends to backend %s", backend.id)
                 self._drain_out(backend, budget=BUDGET / 2, promise=False)
 

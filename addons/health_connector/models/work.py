@@ -5,6 +5,7 @@ import logging
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import psycopg2
@@ -23,6 +24,10 @@ DATABASE_CONFLICTS = (
     psycopg2.errors.DeadlockDetected,
     psycopg2.errors.LockNotAvailable,
 )
+
+#: after this a job that nobody has begun is not waited for; a job runner that died, or
+#: one whose places are taken by jobs that died, needs up to a minute to come round
+UNTAKEN = timedelta(seconds=10)
 
 #: SQLSTATE: connection, no room left (disk, memory, connections), shutdown, start
 _GONE = ("08", "53", "57P01", "57P02", "57P03")
