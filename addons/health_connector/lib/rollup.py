@@ -132,6 +132,13 @@ def _subtracted() -> str:
     )
 
 
+# A transaction that is still open may commit rows that carry its start as their time.
+HORIZON = """
+SELECT min(xact_start) AT TIME ZONE 'UTC' FROM pg_stat_activity
+ WHERE datname = current_database() AND backend_type = 'client backend'
+   AND xact_start IS NOT NULL
+"""
+
 # served by health_message_recent_idx: every move, and accepting, sets state_at
 COLLECT = f"""
 INSERT INTO health_interface_stat_due (interface_id, hour)
@@ -181,19 +188,24 @@ DELETE FROM health_interface_stat s USING {_DUE}
            AND m.accepted_at >= d.hour AND m.accepted_at < d.hour + interval '1 hour')
 """
 
-_BY_ID = "FROM health_message m WHERE m.id = ANY(%(messages)s)"
 
-
-def set_aside(messages: bool) -> tuple[str, str]:
-    """Two statements for retention, to be run before it deletes in the same
-    transaction: the figures of what leaves move from the counted row to the kept one.
+def set_aside(messages: bool) -> str:
+    """A statement for retention, to be run before it deletes in the same transaction:
+    the figures of what leaves move from the counted row to the kept one.
 
     :param messages: whether the messages leave, or only their attempts
     """
-    counted = _counted(_BY_ID, messages)
-    keep = f"WITH {counted} {_insert(True)}{_added()}"
-    take = f"""WITH {counted}
+    source = "FROM health_message m WHERE m.id = ANY(%(messages)s)"
+    return f"""WITH {_counted(source, messages)}, kept AS (
+            {_insert(True)}{_added()}
+        )
         UPDATE health_interface_stat t SET {_subtracted()} FROM counted c
          WHERE t.interface_id = c.interface_id AND t.company_id = c.company_id
            AND t.hour = c.hour AND NOT t.is_purged"""
-    return keep, take
+
+
+# served by health_attempt_failed_idx
+WITH_FAILURES = f"""
+SELECT DISTINCT message_id FROM health_attempt
+ WHERE message_id = ANY(%s) AND outcome IN {sql_list(FAILURES)}
+"""

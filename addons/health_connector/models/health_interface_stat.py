@@ -19,13 +19,6 @@ BUDGET = 60
 #: clocks of the nodes may differ by this, and Odoo's times are cut to seconds
 SKEW = timedelta(minutes=2)
 
-# A transaction that is still open may commit rows that carry its start as their time.
-_HORIZON = """
-SELECT min(xact_start) AT TIME ZONE 'UTC' FROM pg_stat_activity
- WHERE datname = current_database() AND backend_type = 'client backend'
-   AND xact_start IS NOT NULL
-"""
-
 
 def _count(label, **options):
     return fields.Integer(string=label, required=True, default=0, **options)
@@ -132,7 +125,7 @@ class HealthInterfaceStat(models.Model):
         # The horizon is read before the snapshot that looks for changes: what that
         # snapshot cannot see yet is younger, and found next time.
         with transaction(self.env) as env:
-            env.cr.execute(_HORIZON)
+            env.cr.execute(rollup.HORIZON)
             horizon = env.cr.fetchone()[0] or fields.Datetime.now()
         with transaction(self.env) as env:
             since = env["health.interface.stat.mark"]._move(horizon - SKEW)
@@ -160,8 +153,12 @@ class HealthInterfaceStat(models.Model):
 
         :param messages: False when only their attempts leave
         """
-        self.env.cr.execute(rollup.MARK, [message_ids])
-        for statement in rollup.set_aside(messages):
+        if not messages:
+            self.env.cr.execute(rollup.WITH_FAILURES, [message_ids])
+            message_ids = [row[0] for row in self.env.cr.fetchall()]
+        if message_ids:
+            self.env.cr.execute(rollup.MARK, [message_ids])
+            statement = rollup.set_aside(messages)
             self.env.cr.execute(statement, {"messages": message_ids})
 
     # -- what administrators may do ---------------------------------------------

@@ -52,6 +52,9 @@ class HealthLegalHold(models.Model):
         """
         self._check_may_change(records, reason)
         records = records.filtered(lambda record: bool(record.legal_hold) != is_set)
+        # Waits for the batches of retention that are at work, and makes those that
+        # wait for this one begin again: they have not seen the hold.
+        self.env.cr.execute("UPDATE health_interface SET legal_hold = legal_hold")
         # evidence cannot be written by the ORM, and a message is evidence
         self.env.cr.execute(
             f"UPDATE {records._table} SET legal_hold = %s WHERE id = ANY(%s)",

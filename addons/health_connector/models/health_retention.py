@@ -26,11 +26,12 @@ _OPEN = states.sql_list(states.OPEN)
 _STUCK_STATES = states.sql_list(states.STUCK)
 _CLAIMABLE = states.sql_list(states.CLAIMABLE)
 
-# While a batch runs, nobody can set a hold that it would not respect.
+# While a batch runs, nobody can set a hold that it would not respect: whoever sets one
+# writes the row of every interface first.
 _NOT_HELD = """
 SELECT 1 FROM health_interface i JOIN health_backend b ON b.id = i.backend_id
  WHERE i.id = %s AND i.legal_hold IS NOT TRUE AND b.legal_hold IS NOT TRUE
-   FOR SHARE
+   FOR SHARE OF i
 """
 
 # served by health_message_stat_idx
@@ -64,9 +65,6 @@ SELECT m.id FROM health_message m
  WHERE m.id = ANY(%(ids)s) AND m.state IN {_CLOSED} AND m.state_at < %(cutoff)s
    AND m.legal_hold IS NOT TRUE
 """
-
-# Who sets a hold waits for the batch. What somebody else is at is left for later.
-_LOCK = " FOR NO KEY UPDATE OF m SKIP LOCKED"
 
 _PUT_OFF = """
 INSERT INTO health_retention_later (interface_id, stage, message_id)
@@ -203,7 +201,7 @@ class HealthRetention(models.AbstractModel):
         """
         also = _NO_COPY_NEEDS_IT if stage in _SHARED else ""
         self.env.cr.execute(
-            _MAY_LEAVE + also + _LOCK,
+            _MAY_LEAVE + also,
             {
                 "ids": ids,
                 "cutoff": self._cutoff(interface, interface[STAGES[stage]]),
