@@ -20,8 +20,9 @@ SELECT m.id, m.uid, m.direction, m.order_key, m.content_hash, m.message_type, m.
        COALESCE(r.id, m.id), m.conflict_id, m.res_id,
        (SELECT p.content_type FROM health_payload p
          WHERE p.message_id IN (m.id, m.origin_id)
-           AND p.stage = CASE m.direction WHEN 'in' THEN 'raw' ELSE 'canonical' END
-         ORDER BY p.message_id DESC LIMIT 1)
+           AND (p.stage = 'raw' OR p.message_id = m.id AND m.direction = 'out'
+                AND p.stage = 'canonical')
+         ORDER BY p.stage, p.message_id DESC LIMIT 1)
   FROM health_message m
   LEFT JOIN health_message r
     ON r.id = m.replay_of_id AND r.content_hash = m.content_hash
@@ -57,7 +58,7 @@ WITH copy AS MATERIALIZED (
       FROM copy c JOIN health_message o ON o.id = c.source_id
      ORDER BY c.id
     ON CONFLICT (interface_id, dedupe_key) DO NOTHING
-    RETURNING id, backend_id
+    RETURNING id, backend_id, direction
 ), payload AS (
     INSERT INTO health_payload (
         message_id, stage, key_id, sealed, size, content_type, charset
@@ -65,7 +66,7 @@ WITH copy AS MATERIALIZED (
     SELECT id, stage, key_id, sealed, size, content_type, charset
       FROM stored JOIN copy USING (id) WHERE sealed IS NOT NULL
 )
-SELECT id, backend_id FROM stored ORDER BY id
+SELECT id, backend_id, direction FROM stored ORDER BY id
 """
 
 
@@ -87,12 +88,9 @@ class Copy:
     conflict_id: int | None
     res_id: int | None
     content_type: str | None
+    stage: str = "raw"
     data: bytes | None = None
     charset: str = ""
-
-    @property
-    def stage(self) -> str:
-        return "raw" if self.direction == "in" else "canonical"
 
     def corrected(self, data: bytes, charset: str, peeked: dict[str, Any]) -> "Copy":
         """The same with other bytes, keyed by what those say."""
@@ -116,19 +114,27 @@ class HealthReplayCopy(models.AbstractModel):
     @api.model
     def _read(self, ids):
         """Open messages as copies; one whose content is gone, or does not open, is
-        left out."""
+        left out. Of an outbound message the document that was emitted is copied, or
+        what a route passed on; else it is built from its record again. What was sent
+        is not: the first message's key stands in it.
+
+        :return: list of :class:`Copy`, in the order of ids
+        """
         self.env.cr.execute(_READ, [list(ids)])
         copies = [Copy(*row) for row in self.env.cr.fetchall()]
-        opened = {}
-        for stage in {copy.stage for copy in copies}:
-            mine = [copy.source_id for copy in copies if copy.stage == stage]
-            opened |= self._open(mine, stage)
+        outbound = [copy.source_id for copy in copies if copy.direction == "out"]
+        canonical = self._open(outbound, "canonical")
+        raw = self._open(
+            [copy.source_id for copy in copies if copy.source_id not in canonical],
+            "raw",
+        )
         result = []
         for copy in copies:
-            if copy.source_id in opened:
-                data, charset = opened[copy.source_id]
-                result.append(replace(copy, data=data, charset=charset))
-            elif copy.direction == "out" and copy.res_id:
+            for stage, opened in (("canonical", canonical), ("raw", raw)):
+                if copy.source_id in opened:
+                    data, charset = opened[copy.source_id]
+                    copy = replace(copy, stage=stage, data=data, charset=charset)
+            if copy.data is not None or (copy.direction == "out" and copy.res_id):
                 result.append(copy)
         return result
 
@@ -163,7 +169,9 @@ class HealthReplayCopy(models.AbstractModel):
         columns = [list(column) for column in zip(*rows, strict=True)]
         self.env.cr.execute(_STORE, [*columns, PRIORITY, replay_id])
         stored = self.env.cr.fetchall()
-        self.env["health.drain"]._wake_after_commit({row[1] for row in stored})
+        for direction in {row[2] for row in stored}:
+            backends = {row[1] for row in stored if row[2] == direction}
+            self.env["health.drain"]._wake_after_commit(backends, direction)
         return [row[0] for row in stored]
 
 

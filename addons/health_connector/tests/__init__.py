@@ -18,6 +18,7 @@ from . import (
     test_correct,
     test_rehearsal,
     test_replay,
+    test_revert,
     test_retention,
     test_route,
     test_slots,

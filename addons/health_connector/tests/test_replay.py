@@ -282,6 +282,24 @@ class TestReplay(ReplayCase):
         self.assertNotEqual(copy.uid, message.uid)
         self.assertEqual(copy.payload_ids.mapped("stage"), ["canonical"])
 
+    def test_what_a_route_passed_on_is_passed_on_again(self):
+        (message,) = self.receive(1)
+        self.env.cr.execute(
+            "UPDATE health_message SET direction = 'out' WHERE id = %s", message.ids
+        )
+        self.env.cr.execute(
+            "DELETE FROM health_payload WHERE message_id = %s AND stage = 'canonical'",
+            message.ids,
+        )
+        self.env.invalidate_all()
+        replay = self.new_replay(message)
+        self.start(replay)
+        self.batch(replay)
+        copy = self.copies(replay)
+        self.assertEqual(copy.payload_ids.mapped("stage"), ["raw"])
+        opened = self.env["health.payload"]._open_raw((copy | message).ids)
+        self.assertEqual(opened[copy.id], opened[message.id])
+
 
 @tagged("post_install", "-at_install")
 class TestReplayControl(ReplayCase):
