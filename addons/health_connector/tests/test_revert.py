@@ -126,7 +126,7 @@ class TestRevertRaces(ConnectorMixin, BaseCase):
         """Accept and apply one more message of the same order key, committed."""
         TestRevertRaces.number = getattr(TestRevertRaces, "number", 0) + 1
         message = self.message(self.accept(self.body(self.number)))
-        self.env.cr.commit()
+        self.env.cr.commit()  # pylint: disable=invalid-commit
         self.env["health.drain"]._drain(self.backend, promise=False)
         self.env.cr.rollback()
         self.env.invalidate_all()
