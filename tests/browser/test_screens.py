@@ -26,6 +26,7 @@ SCREENS = {
     "table-sizes": ("/odoo/health-table-sizes", "health_message"),
     "stored": ("/odoo/health-stored", ""),
     "statistics": ("/odoo/health-statistics", "Last 7 days"),
+    "replays": ("/odoo/health-replays", ""),
     "backends": ("/odoo/health-backends", "North Lab"),
     "interfaces": ("/odoo/health-interfaces", "northlab-oru"),
     "mappings": ("/odoo/health-mappings", "lab.result"),

@@ -56,6 +56,11 @@ def test_what_stands_behind_a_failing_one_of_its_key_would_wait():
     assert (found.fail, found.behind, found.change, found.noop) == (2, 1, 2, 1)
 
 
+def test_what_stands_behind_one_that_needs_a_person_already_would_wait():
+    found = forecast({1: DONE, 2: NOOP, 3: DONE}, {1: "a", 2: "a", 3: "b"}, {"a"})
+    assert (found.behind, found.change, found.noop) == (2, 1, 0)
+
+
 def test_causes_the_most_frequent_first():
     other = Verdict("failed", "mapping.code")
     assert list(causes([other, FAIL, FAIL, DONE]).items()) == [

@@ -59,18 +59,21 @@ class Forecast:
     change: int = 0
     noop: int = 0
     fail: int = 0
-    #: would wait behind one of the same order key that fails
+    #: would wait behind one of the same order key that needs a person
     behind: int = 0
 
 
 def forecast(
-    verdicts: Mapping[int, Verdict], order_keys: Mapping[int, str | None]
+    verdicts: Mapping[int, Verdict],
+    order_keys: Mapping[int, str | None],
+    stuck_keys: Iterable[str] = (),
 ) -> Forecast:
     """Count verdicts in the order of ids, as the drain would get to them.
 
     :param order_keys: {message id: order key or None}
+    :param stuck_keys: order keys that a message holds up already
     """
-    result, stuck = Forecast(size=len(verdicts)), set()
+    result, stuck = Forecast(size=len(verdicts)), set(stuck_keys)
     for message_id in sorted(verdicts):
         verdict, key = verdicts[message_id], order_keys.get(message_id)
         if key and key in stuck:

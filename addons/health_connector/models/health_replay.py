@@ -81,7 +81,9 @@ class HealthReplay(models.Model):
     preview_change = fields.Integer(string="Would change something", readonly=True)
     preview_noop = fields.Integer(string="Would change nothing", readonly=True)
     preview_fail = fields.Integer(string="Would fail", readonly=True)
-    preview_behind = fields.Integer(string="Would wait behind those", readonly=True)
+    preview_behind = fields.Integer(
+        string="Would wait behind one that needs a person", readonly=True
+    )
     preview_causes = fields.Json(readonly=True)
     outbound = fields.Integer(string="Would be sent again", readonly=True)
     left_out = fields.Integer(
@@ -104,6 +106,9 @@ class HealthReplay(models.Model):
     no_op = fields.Integer(string="Nothing to do", compute="_compute_progress")
     failed = fields.Integer(string="Need a person", compute="_compute_progress")
     open_count = fields.Integer(string="Not yet applied", compute="_compute_progress")
+    behind = fields.Integer(
+        string="Behind one that needs a person", compute="_compute_progress"
+    )
     progress = fields.Float(compute="_compute_progress", aggregator=None)
 
     _running_idx = models.Index("(id) WHERE state = 'running'")
@@ -176,6 +181,17 @@ class HealthReplay(models.Model):
             [("replay_id", "in", self.ids)], ["replay_id", "state"], ["__count"]
         )
         counts = {(replay.id, state): count for replay, state, count in groups}
+        behind = dict(
+            self.env["health.message"]._read_group(
+                [
+                    ("replay_id", "in", self.ids),
+                    ("state", "=", states.WAITING),
+                    ("next_try_at", "=", states.BEHIND),
+                ],
+                ["replay_id"],
+                ["__count"],
+            )
+        )
         for replay in self:
             mine = {state: counts.get((replay.id, state), 0) for state in states.STATES}
             replay.created = sum(mine.values())
@@ -186,6 +202,8 @@ class HealthReplay(models.Model):
                 mine[state]
                 for state in (states.PENDING, states.WAITING, states.PROCESSING)
             )
+            replay.behind = behind.get(replay, 0)
+            replay.open_count -= replay.behind
             ended = replay.skipped + replay.created - replay.open_count
             replay.progress = 100.0 * ended / replay.total if replay.total else 0.0
 

@@ -4,7 +4,16 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL
 
-from ..lib import replay as rules
+from ..lib import replay as rules, states
+
+# served by health_message_blocking_idx
+_ORDER_KEYS = f"""
+SELECT m.id, m.order_key, m.order_key IS NOT NULL AND EXISTS (
+       SELECT 1 FROM health_message e
+        WHERE e.backend_id = m.backend_id AND e.order_key = m.order_key
+          AND e.order_key IS NOT NULL AND e.state IN {states.sql_list(states.STUCK)})
+  FROM health_message m WHERE m.id = ANY(%s)
+"""
 
 
 class HealthReplayPreview(models.AbstractModel):
@@ -28,7 +37,8 @@ class HealthReplayPreview(models.AbstractModel):
         inbound = messages.search_count(incoming)
         ids = self._sample(incoming, inbound)
         verdicts = self.env["health.rehearsal"]._rehearse([(id_, None) for id_ in ids])
-        found = rules.forecast(verdicts, self._order_keys(ids))
+        keys, stuck = self._order_keys(ids)
+        found = rules.forecast(verdicts, keys, stuck)
         return {
             "previewed_at": fields.Datetime.now(),
             "total": total,
@@ -60,10 +70,11 @@ class HealthReplayPreview(models.AbstractModel):
 
     @api.model
     def _order_keys(self, ids):
-        self.env.cr.execute(
-            "SELECT id, order_key FROM health_message WHERE id = ANY(%s)", [list(ids)]
-        )
-        return dict(self.env.cr.fetchall())
+        """{id: order key}, and those of the keys that wait for a person already."""
+        self.env.cr.execute(_ORDER_KEYS, [list(ids)])
+        rows = self.env.cr.fetchall()
+        keys = {message_id: key for message_id, key, _stuck in rows}
+        return keys, {key for _id, key, stuck in rows if stuck}
 
     # -- words ----------------------------------------------------------------------
 
@@ -111,7 +122,10 @@ class HealthReplayPreview(models.AbstractModel):
             (replay.preview_change, self.env._("%s would change something")),
             (replay.preview_noop, self.env._("%s would be no-ops")),
             (replay.preview_fail, self.env._("%s would fail")),
-            (replay.preview_behind, self.env._("%s would wait behind one that fails")),
+            (
+                replay.preview_behind,
+                self.env._("%s would wait behind one that needs a person"),
+            ),
         ]
         for count, words in figures:
             if count:

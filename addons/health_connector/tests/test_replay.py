@@ -263,6 +263,21 @@ class TestReplay(ReplayCase):
         self.assertEqual((replay.total, replay.left_out), (2, 1))
         self.assertIn("1 chosen message(s) are left out", replay.preview_text)
 
+    def test_the_preview_knows_what_waits_for_a_person_already(self):
+        messages = self.receive(2)
+        parked = self.message(self.accept(self.body(60, test="ZZ", order_no="K1")))
+        self.drain()
+        self.assertEqual(parked.state, "parked")
+        replay = self.new_replay(messages)
+        self.start(replay)
+        self.assertEqual((replay.preview_behind, replay.preview_noop), (1, 1))
+        self.batch(replay)
+        self.drain()
+        states = self.copies(replay).mapped("state")
+        self.assertEqual(states, ["waiting", "done"])
+        self.batch(replay)
+        self.assertEqual(replay.state, "done")
+
     def test_outbound_is_a_new_intent_and_the_preview_warns(self):
         (message,) = self.receive(1)
         self.env.cr.execute(

@@ -1,6 +1,6 @@
 """Stop a replay for good, with a reason."""
 
-from odoo import fields, models
+from odoo import api, fields, models
 
 
 class HealthReplayCancel(models.TransientModel):
@@ -15,8 +15,14 @@ class HealthReplayCancel(models.TransientModel):
         readonly=True,
         default=lambda self: self.env.context.get("active_id"),
     )
-    open_count = fields.Integer(related="replay_id.open_count")
+    open_count = fields.Integer(compute="_compute_open_count")
     reason = fields.Char(required=True)
+
+    @api.depends("replay_id")
+    def _compute_open_count(self):
+        for wizard in self:
+            replay = wizard.replay_id
+            wizard.open_count = replay.open_count + replay.behind + replay.failed
 
     def action_cancel(self):
         """Cancel the replay and what it has handed over and is not yet applied."""

@@ -241,19 +241,23 @@ class HealthHandlerLabResult(models.AbstractModel):
 
     @api.model
     def _revert_preview(self, message):
-        """Each order with its state before and after."""
-        orders = self._lines_of(message).order_id
-        labels = dict(orders._fields["state"].selection)
-        before = {order: labels[order.state] for order in orders}
+        """Each test with its status before and after."""
+        lines = self._lines_of(message)
+        labels = dict(lines._fields["result_status"].selection)
+        names = {line: f"{line.order_id.placer_number}, {line.code}" for line in lines}
+        before = {line: labels[line.result_status] for line in lines}
         self._revert(message)
+        left = lines.exists()
         return [
             self.env._(
-                "Order %(number)s: from %(before)s back to %(after)s",
-                number=order.placer_number,
-                before=before[order],
-                after=labels[order.state],
+                "%(test)s: from %(before)s back to %(after)s",
+                test=names[line],
+                before=before[line],
+                after=labels[line.result_status],
             )
-            for order in orders
+            if line in left
+            else self.env._("%s: goes, the laboratory had added it", names[line])
+            for line in lines
         ]
 
     @api.model

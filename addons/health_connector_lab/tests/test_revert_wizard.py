@@ -5,7 +5,7 @@ import json
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import new_test_user, tagged
 
-from .common import BMP, CBC, LabCase
+from .common import BMP, CBC, FT4, LabCase
 from .oru import Obr, Obx, Oru, patient
 
 
@@ -46,7 +46,12 @@ class TestRevertWizard(LabCase):
         message = self.report(Obr(CBC, "F-1"), Obr(BMP, "F-2"))
         wizard = self.wizard(message)
         self.assertEqual(
-            self.seen(wizard), ("Order T-1: from Final back to Ordered", "")
+            self.seen(wizard),
+            (
+                f"T-1, {CBC}: from Final back to Ordered\n"
+                f"T-1, {BMP}: from Final back to Ordered",
+                "",
+            ),
         )
         self.assertEqual((self.order.state, message.state), ("final", "done"))
         wizard.action_revert()
@@ -59,6 +64,13 @@ class TestRevertWizard(LabCase):
         self.assertEqual(
             attempt.params, {"user": self.operator.id, "reason": "samples mixed up"}
         )
+
+    def test_a_test_that_the_laboratory_added_goes(self):
+        self.report(Obr(CBC, "F-1"), Obr(BMP, "F-2"))
+        message = self.report(Obr(FT4, "F-3"))
+        preview, _refusal = self.seen(self.wizard(message))
+        self.assertEqual(preview, f"T-1, {FT4}: goes, the laboratory had added it")
+        self.assertEqual(len(self.order.line_ids), 3)
 
     def test_not_twice(self):
         message = self.report(Obr(CBC, "F-1"))
