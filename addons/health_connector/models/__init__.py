@@ -58,6 +58,7 @@ from . import (
     health_drain,
     health_gate,
     health_outgoing,
+    health_probe,
     health_delivery,
     health_outbound,
     ir_actions_server,

@@ -25,9 +25,10 @@ from .out_work import hold_out
 from .work import DATABASE_CONFLICTS, describe, transaction
 
 _logger = logging.getLogger(__name__)
-
 #: seconds of waiting for the gate that are spent in place
 _SHORT_WAIT = 1.0
+#: how often a step is tried again when the database reports a conflict; seconds
+_CONFLICT_ROUNDS, _CONFLICT_PAUSE = 5, 0.05
 #: seconds for all that is not the call itself
 _LEASE_MARGIN = 60.0
 
@@ -49,12 +50,13 @@ class HealthDelivery(models.AbstractModel):
         try:
             works = self.env["health.outgoing"]._build(ids, owner)
         except DATABASE_CONFLICTS:
-            self._give_back(ids, owner, permit)
+            self._insist(self._give_back, ids, owner, permit)
             return None
         while works:
             permit = self._permitted(backend, deadline)
             if permit is None or not permit.allowed:
-                self._give_back([work.id for work in works], owner, permit)
+                left = [work.id for work in works]
+                self._insist(self._give_back, left, owner, permit)
                 break
             self._deliver_one(backend, works, owner, permit)
             works = works[1:]
@@ -77,6 +79,17 @@ class HealthDelivery(models.AbstractModel):
         return None
 
     @api.model
+    def _insist(self, step, *arguments):
+        """A step that is a transaction of its own, again while the database has
+        conflicts: what is known of a call must not get lost over one."""
+        for _round in range(_CONFLICT_ROUNDS):
+            try:
+                return step(*arguments)
+            except DATABASE_CONFLICTS:
+                time.sleep(_CONFLICT_PAUSE)
+        return step(*arguments)
+
+    @api.model
     def _give_back(self, ids, owner, permit):
         """Back in line, the try not counted: nothing was tried."""
         due = fields.Datetime.now()
@@ -97,59 +110,40 @@ class HealthDelivery(models.AbstractModel):
     def _deliver_one(self, backend, works, owner, permit):
         """Intent, call and outcome of the first of ``works``."""
         work = works[0]
-        answer = self._ask(backend, work) if work.in_doubt else transport.NOT_DELIVERED
+        answer = transport.NOT_DELIVERED
+        if work.in_doubt:
+            answer = self.env["health.probe"]._ask(backend, work)
         if answer == transport.DELIVERED:
             self.env["health.gate"]._leave(backend, permit.probe)
-            self._conclude(work, Sent(transport.DELIVERED, "outbound.found"), owner)
-            return
-        if answer != transport.NOT_DELIVERED and not work.interface.repeat_safe:
+            found = Sent(transport.DELIVERED, "outbound.found")
+            self._insist(self._conclude, work, found, owner)
+        elif answer != transport.NOT_DELIVERED and not work.interface.repeat_safe:
             self.env["health.gate"]._leave(backend, permit.probe)
-            with transaction(self.env) as env:
-                if hold_out(env, [work.id], owner):
-                    code = "outbound.still_unknown"
-                    env["health.delivery"]._doubt(
-                        [work.id], code, "probe", ask=answer is not None
-                    )
-            return
-        if not self._commit_intent(backend, works, owner):
-            self.env["health.gate"]._leave(backend, permit.probe)
-            return
-        sent = self._call(backend, work)
-        if permit.probe or not work.failure:
-            self.env["health.gate"]._report(
-                backend,
-                sent.outcome,
-                sent.ms,
-                permit.probe,
-                work.interface,
-                sent.retry_after,
-            )
+            self._insist(self._still_in_doubt, work, owner, answer is not None)
+        elif self._insist(self._commit_intent, backend, works, owner):
+            sent = self._call(backend, work)
+            self._report(backend, work, sent, permit)
+            self._insist(self._conclude, work, sent, owner, permit.probe)
         else:
-            self.env["health.gate"]._leave(backend)
-        self._conclude(work, sent, owner, permit.probe)
+            self.env["health.gate"]._leave(backend, permit.probe)
 
     @api.model
-    def _ask(self, backend, work):
-        """Whether a message in doubt has arrived: its handler may know, or the
-        transport may have a way to ask.
+    def _report(self, backend, work, sent, permit):
+        """Tell the gate. A call that could not begin says nothing of the partner."""
+        gate, flow = self.env["health.gate"], work.interface
+        if permit.probe or not work.failure:
+            told = sent.retry_after
+            gate._report(backend, sent.outcome, sent.ms, permit.probe, flow, told)
+        else:
+            gate._leave(backend)
 
-        :return: ``delivered``, ``not_delivered``, ``unknown``; None: no way to ask
-        """
-        plugins = self.env["health.plugin"]
-        for kind, name in (
-            ("handler", work.interface.handler),
-            ("transport", work.interface.transport),
-        ):
-            try:
-                plugin = plugins._get(kind, name)
-                answer = plugin._probe(backend, work.interface, work.outgoing)
-            except Exception as exc:  # asking must not decide anything by failing
-                failure = describe(exc)
-                _logger.warning("message %s: probe failed: %s", work.id, failure.code)
-                answer = transport.UNKNOWN
-            if answer is not None:
-                return answer
-        return None
+    @api.model
+    def _still_in_doubt(self, work, owner, ask):
+        with transaction(self.env) as env:
+            if hold_out(env, [work.id], owner):
+                env["health.delivery"]._doubt(
+                    [work.id], "outbound.still_unknown", "probe", ask=ask
+                )
 
     @api.model
     def _commit_intent(self, backend, works, owner):
@@ -180,22 +174,17 @@ class HealthDelivery(models.AbstractModel):
 
         A typed error is raised before anything was sent; after any other nobody knows.
         """
-        started = time.monotonic()
-        name = work.interface.transport
+        started, plugins = time.monotonic(), self.env["health.plugin"]
         try:
-            plugin = self.env["health.plugin"]._get("transport", name)
+            plugin = plugins._get("transport", work.interface.transport)
             return plugin._send(backend, work.interface, work.outgoing)
         except HealthError as exc:
             work.failure = describe(exc)
             return Sent(transport.NOT_DELIVERED, exc.code)
         except Exception as exc:
             failure = describe(exc)
-            _logger.error(
-                "message %s: the transport failed: %s at\n%s",
-                work.id,
-                failure.code,
-                failure.trace,
-            )
+            text = "message %s: the transport failed: %s at\n%s"
+            _logger.error(text, work.id, failure.code, failure.trace)
             ms = (time.monotonic() - started) * 1000
             return Sent(transport.UNKNOWN, failure.code, ms=ms)
 

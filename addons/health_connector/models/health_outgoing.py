@@ -85,7 +85,6 @@ class HealthOutgoing(models.AbstractModel):
             sent = work.outgoing
             content = (sent.uid, sent.body, sent.content_type)
             self.env["health.payload"]._store("sent", {work.id: content})
-            work.is_new = False
 
     @api.model
     def _document(self, work):

@@ -3,6 +3,8 @@
 import json
 from unittest.mock import patch
 
+from psycopg2.errors import SerializationFailure
+
 from odoo.exceptions import UserError
 from odoo.tests import TransactionCase, new_test_user, tagged
 
@@ -349,6 +351,22 @@ class TestDoubt(OutboundCase):
         with patch.object(transport, "_call", call):
             self.drain_out()
         self.assertTrue(seen[0])
+
+    def test_what_is_known_is_not_lost_over_a_conflict_of_the_database(self):
+        message, conflicts = self.emit(), [SerializationFailure()] * 2
+        delivery = self.env.registry["health.delivery"]
+        finish = delivery._finish
+
+        def conflicting(this, work, sent):
+            finish(this, work, sent)
+            if conflicts:
+                raise conflicts.pop()
+
+        with patch.object(delivery, "_finish", conflicting):
+            self.drain_out()
+        self.assertEqual((message.state, message.tries), ("done", 1))
+        self.assertEqual(len(message.attempt_ids), 1)
+        self.assertEqual(self.stub.keys(), [message.uid])
 
     def test_a_late_answer_is_not_the_next_ones(self):
         late, other = self.emit(), self.emit(self.record.copy())
