@@ -28,6 +28,9 @@ MEANING = {
     "mllp_memory_200": "resident memory of the listener with 200 connections",
     "pipeline": "first byte sent to last order updated: 2,000 ORU^R01 of 12 OBX "
     "over 8 connections, empty backlog at the start",
+    "bulkhead": "throughput of a healthy backend (1,000 ORU^R01 to updated orders) "
+    "while another hangs (500 outbound messages to a port that never answers, two job "
+    "slots) ÷ alone",
     "er7_parse": "ER7 parse with every leaf read ÷ python-hl7's parse, ORU^R01 of "
     "12 OBX",
     "list_ms": "the slowest list of a plain operator with a million messages stored, "
