@@ -37,6 +37,9 @@ class OutboundMixin(ConnectorMixin):
                 "line_ids": [(0, 0, line) for line in OUT_LINES],
             }
         )
+        # no next try comes by itself within a test, see ``due``
+        cls.slow_policy = cls.env["health.error.policy"].create({"name": "Slow"})
+        cls.slow_policy.line_ids.filtered("retried").delays = "600"
         cls.out = cls.env["health.interface"].create(
             {
                 "name": "Demo orders",
@@ -49,6 +52,7 @@ class OutboundMixin(ConnectorMixin):
                 "state": "live",
                 "path": "orders",
                 "answer_id_source": "id",
+                "error_policy_id": cls.slow_policy.id,
                 **values,
             }
         )

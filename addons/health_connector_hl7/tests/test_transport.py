@@ -37,6 +37,7 @@ class TestTransport(OutboundMixin, TransactionCase):
                 "mapping_id": cls.partner_mapping.id,
                 "handler": "core.record",
                 "state": "live",
+                "error_policy_id": cls.slow_policy.id,
             }
         )
 
