@@ -191,6 +191,13 @@ class Aftermath:
                 yield f"{key}: effects in {effects[key]}, done in {wanted}"
             later[unit.order] |= effects[key]
 
+    def changes(self) -> dict[str, int]:
+        """By how many transactions each order was changed."""
+        found = defaultdict(set)
+        for _kind, message_id, _status, xact in self._journal("effect"):
+            found[self.plan[self.unit_of[message_id]].order].add(xact)
+        return {order: len(xacts) for order, xacts in found.items()}
+
     def order(self):
         """Those of one order took effect in the order in which they were sent (G3)."""
         steps = defaultdict(list)

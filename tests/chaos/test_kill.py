@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from chaos.checks import Aftermath, keep_journal, rolled_up
+from chaos.circle import Circle
 from chaos.doors import Door
 from chaos.ledger import Entries
 from chaos.nemesis import Nemesis, blows_due, schedule
@@ -29,7 +30,7 @@ SENDERS = 6
 SEED = int(os.environ.get("HEALTH_SEED") or uuid.uuid4().int % 1_000_000)
 #: seconds within which the traffic must be through and everything drained
 PATIENCE = SECONDS * 2 + 120
-RECOVERY = 100
+RECOVERY = 150
 
 
 def tell(text: str) -> None:
@@ -123,17 +124,21 @@ def test_kills_lose_nothing_and_double_nothing(folder: Path, journal) -> None:
     tell(f"seed {SEED}, ledger {folder}/ledger.jsonl")
     queues = make_plan(place_orders(ORDERS, run), run, SENDERS, SEED)
     units = [unit for units in queues for unit in units]
+    circle = Circle(run, folder, SEED)
     before, entries = rolled_up(), Entries(folder / "ledger.jsonl")
-    ledger, nemesis = start_ledger(folder, queues), Nemesis()
+    nemesis, ledger = Nemesis(), start_ledger(folder, queues)
     try:
         rage(nemesis, ledger, entries, len(units))
     finally:
         ledger.kill()
         nemesis.heal()
     healed = time.monotonic()
-    wait_for(drained, RECOVERY)
+    wait_for(lambda: drained() and circle.settled(), RECOVERY)
     tell(
         f"{entries.more().tries} tries of {len(units)} messages, {KILLS} kills; "
         f"drained {time.monotonic() - healed:.0f} s after the last was healed"
     )
-    assert not Aftermath(run, units, entries, before).problems()
+    circle.end()
+    aftermath = Aftermath(run, units, entries, before)
+    assert not aftermath.problems()
+    assert not circle.problems(units, aftermath.changes())

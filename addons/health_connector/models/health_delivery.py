@@ -30,7 +30,7 @@ _SHORT_WAIT = 1.0
 #: how often a step is tried again when the database reports a conflict; seconds
 _CONFLICT_ROUNDS, _CONFLICT_PAUSE = 5, 0.05
 #: seconds for all that is not the call itself
-_LEASE_MARGIN = 60.0
+_LEASE_MARGIN = 30.0
 
 
 class HealthDelivery(models.AbstractModel):

@@ -22,7 +22,7 @@ _logger = logging.getLogger(__name__)
 #: messages built together; each call after that is a commit of its own
 BATCH = 20
 #: seconds; renewed before every call
-LEASE = 150
+LEASE = 60
 #: seconds after which a job hands over; a call that has begun may run past it
 BUDGET = 30.0
 PROMISE = 2.0
