@@ -33,6 +33,8 @@ MEANING = {
     "slots) ÷ alone",
     "er7_parse": "ER7 parse with every leaf read ÷ python-hl7's parse, ORU^R01 of "
     "12 OBX",
+    "retention_rate": "messages deleted by retention ÷ messages accepted in batches of "
+    "50, per second of one process each",
     "list_ms": "the slowest list of a plain operator with a million messages stored, "
     "by the web client's own calls, record rules of three companies active",
     "latency_p95": "accept to done at 20 messages per second",

@@ -25,7 +25,7 @@ SCREENS = {
     "legal-holds": ("/odoo/health-legal-holds", ""),
     "table-sizes": ("/odoo/health-table-sizes", "health_message"),
     "stored": ("/odoo/health-stored", ""),
-    "statistics": ("/odoo/health-statistics", "Last 7 days"),
+    "statistics": ("/odoo/health-statistics", ""),
     "replays": ("/odoo/health-replays", ""),
     "backends": ("/odoo/health-backends", "North Lab"),
     "interfaces": ("/odoo/health-interfaces", "northlab-oru"),
