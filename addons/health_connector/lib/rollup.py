@@ -139,7 +139,7 @@ SELECT min(xact_start) AT TIME ZONE 'UTC' FROM pg_stat_activity
    AND xact_start IS NOT NULL
 """
 
-# served by health_message_recent_idx: every move, and accepting, sets state_at
+# served by health_message_state_at_idx: every move, and accepting, sets state_at
 COLLECT = f"""
 INSERT INTO health_interface_stat_due (interface_id, hour)
 SELECT DISTINCT m.interface_id, {_HOUR} FROM health_message m
@@ -167,12 +167,14 @@ RETURNING interface_id, hour
 
 _DUE = "unnest(%(interfaces)s::int[], %(hours)s::timestamp[]) AS d (interface_id, hour)"
 
-# served by health_message_stat_idx
+# served by health_message_accepted_idx, an hour at a time
 COUNT = f"""
 WITH {
     _counted(
-        f'''FROM {_DUE} JOIN health_message m ON m.interface_id = d.interface_id
-         AND m.accepted_at >= d.hour AND m.accepted_at < d.hour + interval '1 hour' '''
+        f'''FROM (SELECT DISTINCT hour FROM {_DUE}) h
+         JOIN health_message m
+           ON m.accepted_at >= h.hour AND m.accepted_at < h.hour + interval '1 hour'
+         JOIN {_DUE} ON d.interface_id = m.interface_id AND d.hour = h.hour'''
     )
 }
 {_insert(False)}{_taken_over()}

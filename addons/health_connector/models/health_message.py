@@ -165,10 +165,10 @@ class HealthMessage(models.Model):
     _stuck_idx = models.Index(f"(interface_id, id) WHERE state IN {_STUCK}")
     # lists: what is on hold
     _legal_hold_idx = models.Index("(id) WHERE legal_hold IS TRUE")
-    # roll-up: what changed since its last run; lists: what came last. BRIN costs a
-    # message next to nothing, and stays good for the newest when old space is reused
-    _recent_idx = models.Index(
-        "USING brin (state_at, accepted_at) WITH (autosummarize = on)"
+    # roll-up: what changed since its last run. BRIN costs a message next to nothing;
+    # narrow ranges, because new rows go wherever old ones have left room
+    _state_at_idx = models.Index(
+        "USING brin (state_at) WITH (pages_per_range = 8, autosummarize = on)"
     )
     # lists: a partner's reference; the few messages of a small company
     _lookup_idx = models.Index(
@@ -176,8 +176,8 @@ class HealthMessage(models.Model):
         "external_ref text_bloom_ops (n_distinct_per_range = 400)) "
         "WITH (pages_per_range = 16, autosummarize = on)"
     )
-    # roll-up: an hour of an interface; retention: the oldest of one
-    _stat_idx = models.Index("(interface_id, accepted_at)")
+    # roll-up: an hour; lists: the last day; retention: what is old enough
+    _accepted_idx = models.Index("(accepted_at, interface_id)")
     # a replay's progress, and what its cancellation cancels
     _replay_idx = models.Index("(replay_id, state) WHERE replay_id IS NOT NULL")
     # a message's replays

@@ -34,7 +34,7 @@ SELECT 1 FROM health_interface i JOIN health_backend b ON b.id = i.backend_id
    FOR SHARE OF i
 """
 
-# served by health_message_stat_idx
+# served by health_message_accepted_idx
 _NEXT = """
 SELECT id, accepted_at FROM health_message
  WHERE interface_id = %(interface)s AND accepted_at < %(cutoff)s
@@ -158,11 +158,12 @@ class HealthRetention(models.AbstractModel):
         """Messages that have come of age since the last run."""
         floor = self.env["health.retention.floor"]
         reached_at, reached_id = floor._find(interface, stage)
+        cutoff = self._cutoff(interface, interface[STAGES[stage]])
         self.env.cr.execute(
             _NEXT,
             {
                 "interface": interface.id,
-                "cutoff": self._cutoff(interface, interface[STAGES[stage]]),
+                "cutoff": cutoff,
                 "reached_at": reached_at,
                 "reached_id": reached_id,
                 "limit": limit,
@@ -170,13 +171,14 @@ class HealthRetention(models.AbstractModel):
         )
         rows = self.env.cr.fetchall()
         if not rows:
+            # nothing up to here: the next run need not look again
+            floor._move(interface, stage, (cutoff, 0))
             return None
         ids = [row[0] for row in rows]
         left = set(ids) - self._delete_due(interface, stage, ids)
         self.env.cr.execute(_PUT_OFF, [interface.id, stage, sorted(left)])
-        last_id, last_at = rows[-1]
-        floor._move(interface, stage, (last_at, last_id))
-        return last_id
+        floor._move(interface, stage, (rows[-1][1], rows[-1][0]))
+        return rows[-1][0]
 
     @api.model
     def _purge_later(self, interface, stage, position, limit):

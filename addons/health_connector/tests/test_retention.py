@@ -37,6 +37,8 @@ class RetentionCase(StatCase):
     def full(self, number, **columns):
         """A message of the past with all that may hang on one."""
         message = self.stored(number, **columns)
+        # nobody but these tests stores messages of a time that is over
+        self.env.cr.execute("DELETE FROM health_retention_floor")
         for stage in PAYLOADS[1:]:
             self.env["health.payload"]._store(
                 stage, {message.id: (message.uid, b"{}", "application/json")}
@@ -117,6 +119,16 @@ class TestRetention(RetentionCase):
         self.purge()
         self.assertEqual(self.left(message), set())
         self.assertFalse(self.env["health.retention.later"].search([]))
+
+    def test_the_floor_spares_it_what_it_has_seen(self):
+        self.keep(raw=SHORT)
+        self.full(1, hours=1, state="done")
+        self.purge()
+        self.env.cr.execute("UPDATE health_message SET state = 'pending'")
+        retention = self.env.registry["health.retention"]
+        with patch.object(retention, "_delete_due") as looked:
+            self.purge()
+        looked.assert_not_called()
 
     def test_holds_on_message_interface_and_backend(self):
         self.keep_short()
@@ -248,6 +260,7 @@ class TestRetention(RetentionCase):
         self.purge()
         self.assertTrue(exception.exists(), "its message is not due yet")
         self.env.cr.execute("UPDATE health_message SET accepted_at = %s", [BASE])
+        self.env.cr.execute("DELETE FROM health_retention_floor")
         self.purge()
         self.assertFalse(exception.exists() or message.exists())
 
