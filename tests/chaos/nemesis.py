@@ -108,9 +108,15 @@ class Nemesis:
         self._away_until = dict.fromkeys(SERVICES, 0.0)
         for process in self._starting.values():
             process.wait(120)
-        _setup("postgres.sh", "start")
+        setup("postgres.sh", "start")
+        # what an Odoo that ended by itself left behind may still hold its ports
+        wait_for(self._all_run, 120)
+
+    def _all_run(self) -> bool:
         for service in SERVICES:
-            _setup("stack", _stack(), "start", service)
+            with suppress(AssertionError):
+                setup("stack", _stack(), "start", service)
+        return all(_runs(service) for service in SERVICES)
 
     # -- the blows ------------------------------------------------------------------
 
@@ -139,15 +145,15 @@ class Nemesis:
         return self._away("odoo", blow.away)
 
     def _kill_postgres(self, blow: Blow) -> str:
-        _setup("postgres.sh", "crash")
+        setup("postgres.sh", "crash")
         time.sleep(blow.away)
-        _setup("postgres.sh", "start")
+        setup("postgres.sh", "start")
         return f"stopped at once, back after {blow.away:.1f} s"
 
     def _away(self, service: str, seconds: float) -> str:
         """Kill a service; it is started again while the traffic goes on."""
         self._away_until[service] = time.monotonic() + seconds
-        _setup("stack", _stack(), "kill", service)
+        setup("stack", _stack(), "kill", service)
         return f"killed, started after {seconds:.1f} s"
 
     def workers(self, kind: str) -> list[int]:
@@ -206,7 +212,7 @@ def _stack() -> str:
     return os.environ["HEALTH_STACK"]
 
 
-def _setup(script: str, *arguments: str) -> None:
+def setup(script: str, *arguments: str) -> None:
     done = subprocess.run(
         [ROOT / "setup" / script, *arguments],
         capture_output=True,
