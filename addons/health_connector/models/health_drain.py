@@ -2,7 +2,7 @@
 
 Three transactions per batch, each on a cursor of its own (design §2 and §6):
 
-1. *claim* (``claiming.py``): runs of order keys, ``FOR UPDATE SKIP LOCKED``, with a
+1. *claim* (``lib/claiming.py``): runs of order keys, ``FOR UPDATE SKIP LOCKED``, with a
    lease and the try counted, committed, so that a crash in the middle is seen as a
    lease that ends;
 2. *apply* (``health_pipeline.py``): effect, bindings, attempt and the state ``done``
@@ -22,10 +22,9 @@ import psycopg2
 
 from odoo import SUPERUSER_ID, api, fields, models
 
-from ..lib import states, wake
+from ..lib import claiming, slots, states, wake
+from ..lib.claiming import BATCH, NOW as _NOW
 from ..lib.errors import TRANSIENT, Failure
-from . import claiming
-from .claiming import BATCH, NOW as _NOW
 from .shift import Shift
 from .work import DATABASE_CONFLICTS, UNTAKEN, transaction
 
@@ -144,8 +143,8 @@ class HealthDrain(models.AbstractModel):
         :return: True when this was the main drain and work may be left
         """
         owner = f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
-        slots = self.env["health.drain.slot"]
-        number = slots._take(backend, owner)
+        places = self.env["health.drain.slot"]
+        number = places._take(backend, owner)
         if number is None:
             return False
         try:
@@ -155,7 +154,7 @@ class HealthDrain(models.AbstractModel):
             shift = Shift(self, backend, owner, promise and not helps)
             return shift.work(budget, turn) and not helps
         finally:
-            slots._leave(backend, owner)
+            places._leave(backend, owner)
 
     @api.model
     def _promise(self, backend, seconds):
@@ -189,7 +188,7 @@ class HealthDrain(models.AbstractModel):
     def _call_for_help(self, backend):
         """Ask for one more drain of a long backlog, if the share allows it."""
         with transaction(self.env) as env:
-            if env["health.drain.slot"]._has_free(backend):
+            if slots.has_free(env.cr, backend.id):
                 env["health.drain"]._enqueue(backend, helper=True)
 
     # -- 1. claim ---------------------------------------------------------------

@@ -5,9 +5,8 @@ from odoo.exceptions import MissingError, UserError
 from odoo.fields import NO_ACCESS
 from odoo.tools import SQL
 
-from ..lib import states
+from ..lib import claiming, states
 from ..lib.errors import BUG, HealthError
-from . import claiming
 from .implied import ImpliedMany2one
 
 _OPEN = states.sql_list(states.OPEN)
@@ -238,7 +237,7 @@ class HealthMessage(models.Model):
     @api.model
     def _transition(self, target, rows):
         """Move messages to ``target``; the only place that changes a state, but for
-        the statements of ``claiming.py``, which find and move at once.
+        the statements of ``lib/claiming.py``, which find and move at once.
 
         The rows are locked by the update itself and moved only from legal origins.
 

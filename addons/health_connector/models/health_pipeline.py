@@ -12,12 +12,11 @@ from datetime import timedelta
 
 from odoo import api, fields, models
 
-from ..lib import states
+from ..lib import claiming, states
+from ..lib.claiming import LEASE
 from ..lib.errors import CONFLICT, HealthError
 from ..lib.mapping import resolve
-from . import claiming
 from .applying import Applier
-from .claiming import LEASE
 from .shift import SLICE
 from .work import DATABASE_CONFLICTS, describe, hold, is_database_gone, transaction
 

@@ -2,7 +2,7 @@
 
 import time
 
-from .claiming import BATCH
+from ..lib.claiming import BATCH
 
 #: seconds a promise is extended by; see lib/wake.py
 PROMISE = 2.0

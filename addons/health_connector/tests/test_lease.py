@@ -5,8 +5,7 @@ from unittest.mock import patch
 
 from odoo.tests import tagged
 
-from ..lib import states
-from ..models import claiming
+from ..lib import claiming, states
 from ..models.health_handler import Outcome
 from .common import ConnectorCase
 

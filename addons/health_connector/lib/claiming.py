@@ -1,12 +1,17 @@
 """The statements that find messages and move them at once: the claim, and what lets
-messages wait behind a parked one and releases them. Plain Python, no model.
+messages wait behind a parked one and releases them. Functions over a cursor.
 
 Beside ``health.message._transition`` these alone change a state; each does so under
 the row's lock, and from the states it names to one that the table of
 ``lib/states.py`` allows (:data:`MOVES`, tested).
 """
 
-from ..lib import states
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from . import states
+from .accept import Cursor
 
 #: messages claimed at once; those that an urgent one pulls forward come on top
 BATCH = 200
@@ -162,7 +167,14 @@ SELECT id FROM health_message
 LEASE_ENDED = "drain.lease_ended"
 
 
-def claim(cr, backend_id, live, closed, owner, limit=BATCH) -> list[int]:
+def claim(
+    cr: Cursor,
+    backend_id: int,
+    live: list[int],
+    closed: list[int],
+    owner: str,
+    limit: int = BATCH,
+) -> list[int]:
     """Claim runs of order keys, the most urgent first; the try is counted. Call it at
     the start of a transaction and commit it.
 
@@ -185,7 +197,7 @@ def claim(cr, backend_id, live, closed, owner, limit=BATCH) -> list[int]:
     return sorted(row[0] for row in cr.fetchall())
 
 
-def set_back(cr, backend_id) -> None:
+def set_back(cr: Cursor, backend_id: int) -> None:
     """Take messages behind a parked one out of the way of the claim, so that a long
     line behind it costs nothing. Releasing the head brings them back."""
     limit = 5 * BATCH
@@ -193,14 +205,14 @@ def set_back(cr, backend_id) -> None:
     cr.execute(_SET_BACK, values)
 
 
-def ended_leases(cr, backend_id) -> list[int]:
+def ended_leases(cr: Cursor, backend_id: int) -> list[int]:
     """Lock messages over which a worker died. One that is at work longer than its
     lease is not among them: while it is applied, its row is locked."""
     cr.execute(_ENDED_LEASES, [backend_id, BATCH])
     return [row[0] for row in cr.fetchall()]
 
 
-def renew(cr, ids, owner, tries=0) -> set[int]:
+def renew(cr: Cursor, ids: Iterable[int], owner: str, tries: int = 0) -> set[int]:
     """Hold on to messages that wait for their turn.
 
     :param tries: added to what was counted: -1 for a try that has not begun yet
@@ -210,14 +222,16 @@ def renew(cr, ids, owner, tries=0) -> set[int]:
     return {row[0] for row in cr.fetchall()}
 
 
-def suspects(cr, ids) -> list[int]:
+def suspects(cr: Cursor, ids: Iterable[int]) -> list[int]:
     """Those that one of them may have ended a worker before: apply them one by one,
     so that it does so once more at most to itself."""
     cr.execute(_SUSPECTS, {"ids": list(ids), "code": LEASE_ENDED})
     return [row[0] for row in cr.fetchall()]
 
 
-def order_keys(cr, ids) -> dict[int, str | None]:
+def order_keys(cr: Cursor, ids: Iterable[int]) -> dict[int, str | None]:
     """The order key of each message."""
-    cr.execute("SELECT id, order_key FROM health_message WHERE id = ANY(%s)", [ids])
+    cr.execute(
+        "SELECT id, order_key FROM health_message WHERE id = ANY(%s)", [list(ids)]
+    )
     return dict(cr.fetchall())
