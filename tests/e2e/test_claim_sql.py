@@ -174,6 +174,29 @@ def test_two_claims_at_once_share_no_message_and_lose_none(team):
         assert sorted(row[0] for row in log) == sorted(ids)
 
 
+def test_a_claim_does_not_wait_for_another_one(team):
+    first, second = team[:2]
+    clear(first.connection)
+    ids = store(first.connection, *((1, "", 5) for _each in range(6)))
+    with first.connection.cursor() as at_work:
+        mine = claiming.claim(at_work, 1, [1], [], first.name, 3)
+        run(second.connection, "SET lock_timeout = '2s'")
+        assert (mine, second.claim()) == (ids[:3], ids[3:])
+    first.connection.rollback()
+    run(second.connection, "RESET lock_timeout")
+    assert first.claim() == ids[:3]
+
+
+def test_a_line_behind_one_at_work_does_not_fill_the_batches(team):
+    first, second = team[:2]
+    clear(first.connection)
+    head = store(first.connection, (1, "k", 5))
+    assert first.claim() == head
+    store(first.connection, *((1, "k", 5) for _each in range(9)))
+    free = store(first.connection, (1, "other", 5))
+    assert second.claim(limit=3) == free
+
+
 def test_two_claims_at_once_never_split_a_run_of_one_key(team):
     """Not even where their batches end inside it."""
     first, second = team[:2]
@@ -309,8 +332,8 @@ def test_eight_drains_at_once_take_no_more_slots_than_the_share(team):
                 continue
 
     for round_number in range(ROUNDS):
-        share = 1 + round_number % 4
-        run(boss, "DELETE FROM health_drain_slot")
+        share = 4 - round_number % 4  # it may be lowered, too
+        run(boss, "UPDATE health_drain_slot SET lease_until = NULL")
         run(boss, "UPDATE health_backend SET max_drains = %s", share)
         taken = together(*(lambda worker=worker: take(worker) for worker in team))
         numbers = sorted(each for each in taken if each is not None)
