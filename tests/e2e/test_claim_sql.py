@@ -266,6 +266,48 @@ def test_a_lease_that_ended_is_left_alone_while_its_message_is_applied(team):
         assert claiming.ended_leases(cursor, 1) == ids
 
 
+def test_a_claim_costs_by_the_batch_not_by_the_backlog(team):
+    """Also when nothing is known of the table yet, as in the burst that fills it."""
+    worker, boss = team[0], team[1].connection
+    clear(boss)
+    run(boss, "ALTER TABLE health_message SET (autovacuum_enabled = off)")
+    pages = []
+    for count in (300, 3000):
+        store(boss, *((1, f"{count} {n}", 5) for n in range(count)))
+        pages.append(pages_of_a_claim(worker))
+    assert pages[1] < 2 * pages[0]
+
+
+def pages_of_a_claim(worker):
+    """Pages that the claim of a batch looks at."""
+    with worker.connection.cursor() as cursor:
+        seen = Explaining(cursor)
+        claiming.claim(seen, 1, [1], [], worker.name, 50)
+    worker.connection.rollback()
+    return seen.pages
+
+
+class Explaining:
+    """A cursor that explains what it is given, and returns nothing."""
+
+    def __init__(self, cursor):
+        self._cursor = cursor
+        self.pages = 0
+
+    def execute(self, query, params=None):
+        if "WITH candidate" not in query:
+            self._cursor.execute(query, params)
+            return
+        explain = "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON)"
+        self._cursor.execute(f"{explain} {query}", params)
+        plan = self._cursor.fetchone()[0][0]["Plan"]
+        assert plan["Actual Rows"] == 50
+        self.pages = plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+
+    def fetchall(self):
+        return []
+
+
 # -- eight workers ------------------------------------------------------------------
 
 message = st.tuples(

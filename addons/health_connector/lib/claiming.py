@@ -62,18 +62,23 @@ WITH candidate AS MATERIALIZED (
             SELECT 1 FROM health_message e
              WHERE e.backend_id = %(backend)s AND e.order_key = c.order_key
                AND e.id < c.id AND e.state IN {_CLAIMABLE} AND e.order_key IS NOT NULL
-               AND e.id NOT IN (SELECT id FROM candidate))
+               AND e.id NOT IN (SELECT id FROM candidate)
+            OFFSET 0)
      GROUP BY c.order_key
-), pulled AS MATERIALIZED (
-    SELECT e.id, e.order_key, e.interface_id
-      FROM behind b JOIN health_message e
-        ON e.backend_id = %(backend)s AND e.order_key = b.order_key AND e.id < b.id
-     WHERE e.state IN {_CLAIMABLE} AND e.order_key IS NOT NULL
-       AND e.direction = 'in' AND e.next_try_at <= {NOW}
-       AND e.interface_id = ANY(%(interfaces)s::int[])
-       AND e.id NOT IN (SELECT id FROM candidate)
-     ORDER BY e.id
+), line AS MATERIALIZED (
+    SELECT each.id FROM behind b CROSS JOIN LATERAL (
+            SELECT e.id FROM health_message e
+             WHERE e.backend_id = %(backend)s AND e.order_key = b.order_key
+               AND e.id < b.id AND e.state IN {_CLAIMABLE} AND e.order_key IS NOT NULL
+               AND e.id NOT IN (SELECT id FROM candidate)
+            OFFSET 0) each
+     ORDER BY each.id
      LIMIT %(limit)s
+), pulled AS MATERIALIZED (
+    SELECT e.id, e.order_key, e.interface_id FROM health_message e
+     WHERE e.id = ANY(ARRAY(SELECT id FROM line)) AND e.state || '' IN {_CLAIMABLE}
+       AND e.direction = 'in' AND e.next_try_at <= {NOW}
+       AND e.interface_id + 0 = ANY(%(interfaces)s::int[])
        FOR UPDATE OF e SKIP LOCKED
 ), wanted AS MATERIALIZED (
     SELECT * FROM candidate UNION ALL SELECT * FROM pulled
@@ -94,7 +99,9 @@ RETURNING m.id
 """
 
 # The tables' statistics lag behind a burst, and a plan that reads the whole backlog
-# for each batch would follow; these statements are meant to walk the indexes.
+# for each batch would follow, or for each message of it. These statements are meant to
+# walk the indexes: OFFSET 0 keeps a question about one key from becoming a join, and
+# an expression for a column keeps an index of many rows from standing in for the ids.
 _WALK_INDEXES = """
 SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off;
 SET LOCAL enable_seqscan = off
@@ -110,7 +117,8 @@ WITH behind AS (
        AND EXISTS (
             SELECT 1 FROM health_message e
              WHERE e.backend_id = m.backend_id AND e.order_key = m.order_key
-               AND e.id < m.id AND e.state IN {_STUCK} AND e.order_key IS NOT NULL)
+               AND e.id < m.id AND e.state IN {_STUCK} AND e.order_key IS NOT NULL
+            OFFSET 0)
      ORDER BY m.priority, m.id
      LIMIT %(limit)s
        FOR UPDATE OF m SKIP LOCKED
@@ -128,7 +136,8 @@ UPDATE health_message m
    AND NOT EXISTS (
         SELECT 1 FROM health_message e
          WHERE e.backend_id = m.backend_id AND e.order_key = m.order_key
-           AND e.id < m.id AND e.state IN {_STUCK} AND e.order_key IS NOT NULL)
+           AND e.id < m.id AND e.state IN {_STUCK} AND e.order_key IS NOT NULL
+        OFFSET 0)
 """
 
 #: what stood behind messages that are stuck no more may go on, after them
