@@ -12,7 +12,8 @@ import psycopg2
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from live import odoo_shell  # noqa: E402, F401  (the figures take it from here)
+# the figures take them from here
+from live import ROOT, odoo_shell, wait_for  # noqa: E402, F401
 
 SMOKE = bool(os.environ.get("HEALTH_BENCH_SMOKE"))
 

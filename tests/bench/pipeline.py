@@ -6,6 +6,7 @@ A report without a bar: first byte sent to last order updated, on the running sy
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 
@@ -28,7 +29,7 @@ def send(messages: list[bytes]) -> None:
                 raise RuntimeError(f"refused with {code}")
 
 
-def wait_done(cursor, last_id: int) -> None:
+def wait_done(cursor, last_id: int, count: int) -> None:
     deadline = time.monotonic() + TIMEOUT
     while time.monotonic() < deadline:
         cursor.execute(
@@ -41,18 +42,22 @@ def wait_done(cursor, last_id: int) -> None:
         done, other = cursor.fetchone()
         if other:
             raise RuntimeError(f"{other} messages were not applied")
-        if done == COUNT:
+        if done == count:
             return
         time.sleep(0.02)
     raise RuntimeError("the pipeline did not finish")
 
 
-def main() -> None:
-    messages = make_orders(COUNT)
+def last_message(cursor) -> int:
+    cursor.execute("SELECT COALESCE(max(id), 0) FROM health_message")
+    return cursor.fetchone()[0]
+
+
+def throughput(count: int) -> float:
+    """Messages per second from first byte to last order."""
+    messages = make_orders(count)
     with connect() as connection, connection.cursor() as cursor:
-        say(f"  {durability(cursor)}, {len(messages[0])} bytes, {COUNT} messages")
-        cursor.execute("SELECT COALESCE(max(id), 0) FROM health_message")
-        last_id = cursor.fetchone()[0]
+        last_id = last_message(cursor)
         started = time.perf_counter()
         threads = [
             threading.Thread(target=send, args=(messages[number::CONNECTIONS],))
@@ -63,9 +68,15 @@ def main() -> None:
         for thread in threads:
             thread.join()
         say(f"  all accepted after {time.perf_counter() - started:.1f} s")
-        wait_done(cursor, last_id)
-        seconds = time.perf_counter() - started
-    figure("pipeline", COUNT / seconds, "messages/s")
+        wait_done(cursor, last_id, count)
+        return count / (time.perf_counter() - started)
+
+
+def main() -> None:
+    assert os.environ["HEALTH_PG_DSN"]
+    with connect() as connection, connection.cursor() as cursor:
+        say(f"  {durability(cursor)}, {COUNT} messages")
+    figure("pipeline", throughput(COUNT), "messages/s")
 
 
 if __name__ == "__main__":

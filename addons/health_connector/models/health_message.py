@@ -252,7 +252,7 @@ class HealthMessage(models.Model):
         self.env.cr.execute(
             SQL(
                 """UPDATE health_message m
-                      SET state = %s, state_at = now() AT TIME ZONE 'UTC'%s
+                      SET state = %s, state_at = clock_timestamp() AT TIME ZONE 'UTC'%s
                      FROM unnest(%s) AS v (%s)
                     WHERE m.id = v.id AND m.state IN %s
                 RETURNING m.id""",

@@ -5,6 +5,6 @@
     "category": "Hidden",
     "author": "Odoo Health Connector contributors",
     "license": "LGPL-3",
-    "depends": ["web"],
+    "depends": ["web", "queue_job"],
     "installable": True,
 }
