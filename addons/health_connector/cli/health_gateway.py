@@ -48,7 +48,9 @@ class HealthGateway(Command):
         names = get_modules() if wants_help else installed(known.database)
         modules = list(part_modules(names))
         arguments = self._arguments(cmdargs, modules)
-        # only now: these imports need the addons path and the bare packages
+        # only now: these imports need the addons path and the bare packages; absolute
+        # ones, because this file is loaded as odoo.cli.health_gateway
+        # pylint: disable=odoo-addons-relative-import
         from odoo.addons.health_connector.lib import gateway
         from odoo.addons.health_connector.lib.keyring import KeyringError
 
@@ -97,6 +99,7 @@ class HealthGateway(Command):
 
     @staticmethod
     def _options(arguments, gateway):
+        # pylint: disable-next=odoo-addons-relative-import
         from odoo.addons.health_connector.lib.settings import keyring_path
 
         _name, connect = connection_info_for(arguments.database)

@@ -262,8 +262,13 @@ class HealthHandlerLabResult(models.AbstractModel):
 
     @api.model
     def _count_orders(self, message):
-        """How many orders the message named."""
+        """How many orders the message named.
+
+        :raises HealthError: ``revert.content_gone``: retention has taken its document
+        """
         opened = self.env["health.payload"]._open_raw([message.id], "canonical")
+        if message.id not in opened:
+            raise HealthError("revert.content_gone", CONFLICT)
         document = json.loads(opened[message.id][0])
         return len({each.placer or each.filler for each in statements(document)})
 

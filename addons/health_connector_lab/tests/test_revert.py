@@ -37,6 +37,15 @@ class TestRevert(LabCase):
         self.assertEqual(again.state, "done")
         self.assertEqual(self.order.state, "final")
 
+    def test_what_retention_has_taken_cannot_be_undone(self):
+        message = self.report(Obr(CBC, "F-1"))
+        self.env.cr.execute(
+            "DELETE FROM health_payload WHERE message_id = %s", [message.id]
+        )
+        with self.assertRaises(HealthError) as caught:
+            self.revert(message)
+        self.assertEqual(caught.exception.code, "revert.content_gone")
+
     def test_a_correction(self):
         first = self.report(Obr(CBC, "F-1", at=self.at(0)))
         self.report(Obr(BMP, "F-2", at=self.at(1)))
