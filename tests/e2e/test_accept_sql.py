@@ -367,3 +367,22 @@ def test_a_race_at_repeatable_read_is_told_and_repeating_it_succeeds(connect):
         again = take(slow, unit(key))[0]
         assert (again.verdict, again.uid) == ("duplicate", first.uid)
         assert len(stored(fast, key)) == 1
+
+
+def test_a_duplicate_vouches_for_the_first_that_may_not_be_on_disk_yet(connect):
+    """The gateway commits before it flushes. Whoever answers a duplicate in between
+    must have flushed it, or a crash would take back what was acknowledged."""
+    hasty, careful, probe = connect(), connect(), connect()
+    probe.autocommit = True
+    for _round in range(ROUNDS):
+        key = uuid.uuid4().hex
+        with hasty.cursor() as cursor:
+            cursor.execute("SET synchronous_commit = off")
+        hasty.commit()
+        take(hasty, unit(key))
+        with probe.cursor() as cursor:
+            cursor.execute("SELECT pg_current_wal_insert_lsn()")
+            written = cursor.fetchone()[0]
+            assert take(careful, unit(key))[0].verdict == "duplicate"
+            cursor.execute("SELECT pg_current_wal_flush_lsn() >= %s", [written])
+            assert cursor.fetchone()[0], "acknowledged, and not on disk"

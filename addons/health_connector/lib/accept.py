@@ -161,6 +161,12 @@ SELECT m.interface_id, m.dedupe_key, m.id, m.uid, m.accepted_at, m.content_hash
 """
 
 
+# Whoever stored the first one may have committed without waiting for the disk and not
+# be there yet (the gateway). A transaction that writes nothing waits for nothing: this
+# record makes its commit wait for all that was logged before, the first one included.
+_VOUCH = "SELECT pg_logical_emit_message(true, 'health_accept', '')"
+
+
 @dataclass(slots=True)
 class _Row:
     """An incoming unit with its hashes, on its way into the table."""
@@ -205,6 +211,7 @@ def accept(cr: Cursor, keyring: Sealer, batch: Sequence[Incoming]) -> list[Recei
             _store(cr, keyring, conflicts, receipts, CONFLICT)
             again = [row for row in conflicts if row.uid not in receipts]
             _recall(cr, again, receipts)
+        cr.execute(_VOUCH)
     return [receipts[row.uid] for row in rows]
 
 
