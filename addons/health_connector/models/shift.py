@@ -1,5 +1,6 @@
 """The loop of one drain. Plain Python, no model."""
 
+import math
 import time
 
 from ..lib.claiming import BATCH
@@ -10,6 +11,8 @@ PROMISE = 2.0
 POLL = 0.05
 #: seconds after which a batch gives back what it has not come to (a slow handler)
 SLICE = 2.0
+#: seconds between calls for help
+HELP = 1.0
 _SMALLEST = 10
 
 
@@ -27,6 +30,7 @@ class Shift:
         self._owner = owner
         self._keeps_promise = keeps_promise
         self._limit = BATCH
+        self._called = -math.inf
 
     def work(self, budget, turn) -> bool:
         """Drain until nothing is left, or until the time is over.
@@ -36,13 +40,15 @@ class Shift:
         :return: True when work may be left
         """
         started = time.monotonic()
-        until, claimed, is_full = 0.0, 1, False
+        until, claimed = 0.0, 1
         while (looked := time.monotonic()) < started + budget:
             if claimed and until - looked < PROMISE / 2:
-                if not self._goes_on(is_full, looked - started >= turn):
+                if not self._goes_on(looked - started >= turn):
                     break
                 until = looked + PROMISE
             claimed, is_full = self._slice(looked)
+            if is_full:
+                self._call_for_help(looked)
             if not claimed:
                 if not self._keeps_promise or looked >= until:
                     return False
@@ -51,17 +57,21 @@ class Shift:
             self._drain._promise(self._backend, 0.0)
         return True
 
-    def _goes_on(self, is_full, had_turn) -> bool:
-        """Now and then: hold the slot on, promise, call for help; or make room."""
+    def _goes_on(self, had_turn) -> bool:
+        """Now and then: hold the slot on and promise; or make room."""
         if self._slots._renew(self._backend, self._owner) is None:
             return False
         if had_turn and self._drain._others_wait(self._backend):
             return False
         if self._keeps_promise:
             self._drain._promise(self._backend, PROMISE)
-            if is_full:
-                self._drain._call_for_help(self._backend)
         return True
+
+    def _call_for_help(self, now) -> None:
+        """There is more than one batch: at once, then now and then."""
+        if self._keeps_promise and now - self._called >= HELP:
+            self._called = now
+            self._drain._call_for_help(self._backend)
 
     def _slice(self, looked) -> tuple[int, bool]:
         """One batch; smaller ones while handlers are slow.
