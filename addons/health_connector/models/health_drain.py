@@ -54,6 +54,13 @@ SELECT b.id FROM health_backend b
  ORDER BY b.id
 """
 
+# served by health_message_claim_idx
+_IS_DUE = f"""
+SELECT EXISTS (SELECT 1 FROM health_message
+                WHERE backend_id = %s AND state IN {_CLAIMABLE}
+                  AND direction = 'in' AND next_try_at <= {_NOW})
+"""
+
 # served by the queue's own index of states; jobs of this very backend do not count
 _OTHERS_WAIT = """
 SELECT EXISTS (
@@ -175,6 +182,13 @@ class HealthDrain(models.AbstractModel):
             failed = self.env["health.pipeline"]._apply_claimed(live, owner)
             self.env["health.failure"]._record_failures(failed, owner)
         return len(ids)
+
+    @api.model
+    def _is_due(self, backend):
+        """Whether there may be anything to claim."""
+        with transaction(self.env) as env:
+            env.cr.execute(_IS_DUE, [backend.id])
+            return env.cr.fetchone()[0]
 
     @api.model
     def _others_wait(self, backend):

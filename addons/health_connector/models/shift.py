@@ -8,7 +8,7 @@ from ..lib.claiming import BATCH
 #: seconds a promise is extended by; see lib/wake.py
 PROMISE = 2.0
 #: seconds between looks at an empty queue while the promise lasts
-POLL = 0.05
+POLL = 0.02
 #: seconds after which a batch gives back what it has not come to (a slow handler)
 SLICE = 2.0
 #: seconds between calls for help
@@ -46,7 +46,9 @@ class Shift:
                 if not self._goes_on(looked - started >= turn):
                     break
                 until = looked + PROMISE
-            claimed, is_full = self._slice(looked)
+            # after an empty look one cheap question before the next whole one
+            is_due = claimed or self._drain._is_due(self._backend)
+            claimed, is_full = self._slice(looked) if is_due else (0, False)
             if is_full:
                 self._call_for_help(looked)
             if not claimed:
