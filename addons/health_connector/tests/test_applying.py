@@ -104,6 +104,27 @@ class TestApplying(ConnectorCase):
         self.assertEqual(seen[-1], (5, ["EXT-0", "EXT-1", "EXT-3", "EXT-4"]))
         self.assertEqual(self.states(receipts).count("done"), 5)
 
+    def test_bindings_of_what_was_undone_are_forgotten(self):
+        """Applied again, those before the failure bind other records."""
+        receipts = self.accept_orders(6)
+
+        def apply(document, exchange):
+            outcome = self.make(exchange, document["order"])
+            if document["order"] == "DRAIN-4":
+                raise HealthError("demo.unknown", MAPPING)
+            exchange.bind(outcome.record, document["order"])
+            return outcome
+
+        with self.handler(apply):
+            self.drain()
+        self.assertEqual(self.states(receipts), ["done"] * 4 + ["parked", "done"])
+        wanted = [f"DRAIN-{number}" for number in range(6)]
+        found = self.env["health.binding"]._find(self.backend, "res.partner", wanted)
+        bound = self.partners.browse(
+            record_id for record_id, _version in found.values()
+        )
+        self.assertEqual(sorted(bound.mapped("name")), self.effects())
+
     @mute_logger(SQL_LOG)
     def test_a_taken_binding_is_the_failure_of_its_message_only(self):
         receipts = self.accept_orders(8)
