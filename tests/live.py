@@ -68,7 +68,7 @@ def wait_for(condition: Callable[[], object], seconds: float = 60) -> object:
 
 
 def drained() -> bool:
-    """Whether no message waits for the drain. Those of a paused backend or an
+    """Whether no message that came in waits for the drain. Those of a paused backend or an
     interface that is not live do not count, nor those behind a parked one: they wait
     for a person."""
     return not query(
@@ -76,6 +76,7 @@ def drained() -> bool:
              JOIN health_interface i ON i.id = m.interface_id
              JOIN health_backend b ON b.id = m.backend_id
             WHERE i.state = 'live' AND b.active AND NOT COALESCE(b.paused_in, false)
+              AND m.direction = 'in'
               AND (m.state IN ('pending', 'processing')
                    OR m.state = 'waiting' AND m.next_try_at < '9999-01-01')
             LIMIT 1"""
