@@ -68,9 +68,9 @@ def wait_for(condition: Callable[[], object], seconds: float = 60) -> object:
 
 
 def drained() -> bool:
-    """Whether no message that came in waits for the drain. Those of a paused backend or an
-    interface that is not live do not count, nor those behind a parked one: they wait
-    for a person."""
+    """Whether no message that came in waits for the drain. Those of a paused backend
+    or an interface that is not live do not count, nor those behind a parked one: they
+    wait for a person."""
     return not query(
         """SELECT 1 FROM health_message m
              JOIN health_interface i ON i.id = m.interface_id
