@@ -122,7 +122,7 @@ class Bench:
             thread.start()
         for thread in threads:
             thread.join()
-        pipeline.wait_done(self._cursor, last_id)
+        pipeline.wait_done(self._cursor, last_id, COUNT)
         return COUNT / (time.perf_counter() - started)
 
     def _cure(self) -> None:
@@ -139,7 +139,6 @@ class Bench:
 
 
 def main() -> None:
-    pipeline.COUNT = COUNT
     silent = Silent()
     odoo_shell(_SETUP.format(code=CODE, port=silent.port))
     messages = make_orders(COUNT * (ROUNDS * 2 + 1))

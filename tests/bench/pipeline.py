@@ -36,7 +36,7 @@ def wait_done(cursor, last_id: int, count: int) -> None:
             """SELECT count(*) FILTER (WHERE state = 'done'),
                       count(*) FILTER (WHERE state NOT IN
                           ('done', 'pending', 'processing', 'waiting'))
-                 FROM health_message WHERE id > %s""",
+                 FROM health_message WHERE id > %s AND direction = 'in'""",
             [last_id],
         )
         done, other = cursor.fetchone()

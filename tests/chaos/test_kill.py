@@ -28,9 +28,10 @@ LONG = bool(os.environ.get("HEALTH_LONG"))
 ORDERS, KILLS, SECONDS = (3334, 100, 480) if LONG else (334, 10, 60)
 SENDERS = 6
 SEED = int(os.environ.get("HEALTH_SEED") or uuid.uuid4().int % 1_000_000)
-#: seconds within which the traffic must be through and everything drained
+#: seconds within which the traffic must be through and everything drained; a call that
+#: fails five times in a row waits for minutes by the curve of its policy
 PATIENCE = SECONDS * 2 + 120
-RECOVERY = 150
+RECOVERY = 300 if LONG else 150
 
 
 def tell(text: str) -> None:

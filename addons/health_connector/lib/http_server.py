@@ -196,6 +196,9 @@ class HttpPart:
 
     async def _receive(self, request: web.BaseRequest, code: str) -> Receipt:
         """Store one message; the receipt comes after its group commit."""
+        if request.transport is None:
+            # closed by the stop before its handling began: nobody would be answered
+            raise ConnectionResetError
         doors = self._doors
         if doors is None:
             raise Refused(problem.UNAVAILABLE)
