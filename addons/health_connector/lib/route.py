@@ -16,7 +16,6 @@ from .accept import Channel, Target
 from .states import LIVE, SHADOW
 
 EQUALS, IN, EXISTS, MISSING = "equals", "in", "exists", "missing"
-OPERATORS = (EQUALS, IN, EXISTS, MISSING)
 
 #: from a source in the codec's key notation to what stands there; empty for nothing
 Read = Callable[[str], str]
